@@ -1,0 +1,1 @@
+"""Shardhouse: a self-hosted Document Database Service."""
