@@ -1,0 +1,106 @@
+"""Connections for our own administration: as `__system`, through the instance's key file."""
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pymongo import MongoClient
+
+from shardhouse.mongo import keyfile
+from shardhouse.mongo.wait import Deadline
+
+Client = MongoClient[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Access:
+    """What opens an instance to us: its key file's text, and its authority where it has TLS."""
+
+    key: str = field(repr=False)
+    authority: Path | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Options of a client that authenticates as `__system`."""
+        tls = {"tls": True, "tlsCAFile": str(self.authority)} if self.authority else {}
+        return {
+            "username": "__system",
+            "password": keyfile.password(self.key),
+            "authSource": "local",
+            "authMechanism": "SCRAM-SHA-256",
+            "appName": "shardhouse",
+            **tls,
+        }
+
+
+class Clients:
+    """Direct connections to the nodes of one instance, one per host, opened when first asked for
+    and closed together. Threads may share them. `timeout` is in seconds, per operation."""
+
+    def __init__(self, access: Access, timeout: float = 5.0) -> None:
+        self._access = access
+        self._timeout = timeout
+        self._open: dict[str, Client] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __getitem__(self, host: str) -> Client:
+        """The client of `address:port`. It connects lazily; errors are pymongo's."""
+        client = self._open.get(host)
+        if client is None:
+            milliseconds = int(self._timeout * 1000)
+            made: Client = MongoClient(
+                host,
+                directConnection=True,
+                serverSelectionTimeoutMS=milliseconds,
+                connectTimeoutMS=milliseconds,
+                # Polls rarely and keeps no stream open: idle connections should cost nothing.
+                serverMonitoringMode="poll",
+                heartbeatFrequencyMS=60_000,
+                **self._access.options(),
+            )
+            client = self._open.setdefault(host, made)
+            if client is not made:
+                made.close()
+        return client
+
+    def close(self) -> None:
+        """Close them all."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+
+def seeded(access: Access, replica_set: str, hosts: Sequence[str], timeout: float = 5.0) -> Client:
+    """A client that finds the replica set's primary by itself; the caller closes it."""
+    return MongoClient(
+        list(hosts),
+        replicaSet=replica_set,
+        serverSelectionTimeoutMS=int(timeout * 1000),
+        connectTimeoutMS=int(timeout * 1000),
+        **access.options(),
+    )
+
+
+def listening(host: str, deadline: Deadline) -> None:
+    """Wait until something accepts connections at `address:port`; MongoError after the deadline.
+
+    Asked before a driver is: a driver that was refused once pauses for half a second.
+    """
+    address, _, port = host.rpartition(":")
+
+    def connect() -> bool:
+        with socket.create_connection((address, int(port)), timeout=1):
+            return True
+
+    deadline.until(f"{host} to accept connections", connect)

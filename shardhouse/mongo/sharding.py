@@ -1,0 +1,62 @@
+"""The shards of a cluster: added and listed directly on its config servers, without a router."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo.read_concern import ReadConcern
+
+from shardhouse.errors import MongoError
+from shardhouse.mongo.admin import Clients
+from shardhouse.mongo.replica_set import SetPlan, find_primary
+from shardhouse.mongo.wait import Deadline
+
+_MAJORITY = {"w": "majority", "wtimeout": 60_000}
+
+
+def add_shards(
+    config_hosts: Sequence[str], shards: Sequence[SetPlan], clients: Clients, deadline: Deadline
+) -> None:
+    """Add the replica sets `shards`, each under its own name, where they are not shards yet.
+
+    MongoError if a name is taken by other hosts, or a shard was not accepted by the deadline.
+    """
+    present = list_shards(config_hosts, clients, deadline)
+    for shard in shards:
+        found = present.get(shard.name)
+        if found is None:
+            _add(config_hosts, shard, clients, deadline)
+        elif not set(found) & set(shard.hosts):
+            raise MongoError(
+                f"Shard {shard.name} of this cluster is at {', '.join(found)}, and should be at "
+                f"{', '.join(shard.hosts)}. Remove that shard, or use another name."
+            )
+
+
+def list_shards(
+    config_hosts: Sequence[str], clients: Clients, deadline: Deadline
+) -> dict[str, tuple[str, ...]]:
+    """Name and hosts of each shard, as the config servers' majority knows them."""
+
+    def read() -> list[dict[str, Any]] | None:
+        primary = find_primary(config_hosts, clients)
+        if primary is None:
+            return None
+        database = clients[primary].get_database("config", read_concern=ReadConcern("majority"))
+        return list(database["shards"].find())
+
+    documents = deadline.until("the list of shards", read)
+    return {doc["_id"]: tuple(doc["host"].partition("/")[2].split(",")) for doc in documents}
+
+
+def _add(config_hosts: Sequence[str], shard: SetPlan, clients: Clients, deadline: Deadline) -> None:
+    def add() -> bool | None:
+        primary = find_primary(config_hosts, clients)
+        if primary is None:
+            return None
+        seeds = f"{shard.name}/{','.join(shard.visible)}"
+        clients[primary].admin.command(
+            "_configsvrAddShard", seeds, name=shard.name, writeConcern=_MAJORITY
+        )
+        return True
+
+    deadline.until(f"shard {shard.name} to be accepted", add)

@@ -1,0 +1,63 @@
+"""Waiting with a deadline: short polls, and an error that says what was waited for."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from pymongo.errors import OperationFailure, PyMongoError
+
+from shardhouse.errors import MongoError
+
+T = TypeVar("T")
+_POLL = 0.02
+_FINAL = {
+    9: "FailedToParse",
+    13: "Unauthorized",
+    18: "AuthenticationFailed",
+    59: "CommandNotFound",
+    72: "InvalidOptions",
+    93: "InvalidReplicaSetConfig",
+}
+"""Server errors that no waiting mends."""
+
+
+class Deadline:
+    """A number of seconds shared by all waits of one operation.
+
+    `check` is called between polls and may raise, for example because a process died and there is
+    nothing left to wait for.
+    """
+
+    def __init__(self, seconds: float, check: Callable[[], None] = lambda: None) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._check = check
+
+    @property
+    def left(self) -> float:
+        """Seconds left, never below zero."""
+        return max(0.0, self._end - time.monotonic())
+
+    def until(self, what: str, attempt: Callable[[], T | None]) -> T:
+        """Repeat `attempt` until it gives something. A server's or network's error means "not
+        yet", unless no waiting mends it. MongoError then, and after the deadline: what was waited
+        for, and the last answer."""
+        last = "no answer yet"
+        while True:
+            try:
+                result = attempt()
+            except OperationFailure as error:
+                if error.code in _FINAL:
+                    raise MongoError(f"Waiting for {what} is in vain: {error}") from error
+                result, last = None, str(error)
+            except (PyMongoError, OSError) as error:
+                result, last = None, str(error)
+            if result is not None:
+                return result
+            self._check()
+            if not self.left:
+                raise MongoError(
+                    f"Waited {self._seconds:g} s for {what}, in vain; last seen: {last}. "
+                    "The nodes' logs tell more."
+                )
+            time.sleep(_POLL)
