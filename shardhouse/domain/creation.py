@@ -1,0 +1,271 @@
+"""The request for a new instance: every rule of `POST /instances`, and what it asks for.
+
+Pure: the caller passes what this installation accepts (`Limits`). Rules: OTC DDS API reference,
+"Creating a DB Instance"; where Huawei's differ, the dialect decides.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shardhouse.domain import rules
+from shardhouse.domain.flavors import Flavor, all_flavors
+from shardhouse.domain.model import BackupStrategy, GroupType, Mode
+from shardhouse.errors import bad_parameter
+
+DEFAULT_PORT = 8635
+DATASTORE = "DDS-Community"
+_STORAGE = {"otc": ("ULTRAHIGH",), "huawei": ("ULTRAHIGH", "EXTREMEHIGH")}
+_MAX_NODES = {"otc": 32, "huawei": 16}
+_REPLICA_MEMBERS = {"otc": (1, 3), "huawei": (3, 5, 7)}
+#: Smallest and largest size in GB per type of group.
+_SIZES = {
+    GroupType.SHARD: (10, 2000),
+    GroupType.CONFIG: (20, 20),
+    GroupType.REPLICA: (10, 3000),
+    GroupType.SINGLE: (10, 1000),
+}
+_TYPES = {
+    Mode.SHARDING: (GroupType.MONGOS, GroupType.SHARD, GroupType.CONFIG),
+    Mode.REPLICA_SET: (GroupType.REPLICA,),
+    Mode.SINGLE: (GroupType.SINGLE,),
+}
+#: Fields that must come and in whose place nothing sensible can be put.
+_NETWORK = {
+    "vpc_id": "DBS.280247",
+    "subnet_id": "DBS.280248",
+    "security_group_id": "DBS.280249",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What this installation accepts. `versions` are those an installed build can serve; empty
+    `regions` or `zones` accept any name."""
+
+    dialect: str
+    versions: Sequence[str]
+    regions: Sequence[str]
+    zones: Sequence[str]
+    tls_default: bool
+
+
+@dataclass(frozen=True)
+class GroupRequest:
+    """One entry of `flavor`. `number` is as asked: groups for shards, nodes for the rest."""
+
+    type: GroupType
+    number: int
+    size: int
+    flavor: Flavor
+
+
+@dataclass(frozen=True)
+class CreateRequest:
+    """A valid request. `echo` is the body without its password and without nulls."""
+
+    name: str
+    version: str
+    storage_engine: str
+    mode: Mode
+    region: str
+    zones: tuple[str, ...]
+    port: int
+    password: str | None
+    ssl: bool
+    backup_strategy: BackupStrategy
+    groups: tuple[GroupRequest, ...]
+    tags: tuple[tuple[str, str], ...]
+    echo: dict[str, Any]
+
+
+def parse_create(body: object, limits: Limits) -> CreateRequest:
+    """Check a create body. Raises DdsError (400) for the first rule it breaks."""
+    given = rules.mapping("body", body)
+    if "restore_point" in given:
+        raise rules.not_available(
+            "restore_point", "restoring a backup to a new instance is not possible here yet"
+        )
+    name = rules.instance_name(given.get("name"))
+    version, storage_engine = _datastore(given.get("datastore"), limits)
+    region = _region(given.get("region"), limits)
+    zones = _zones(given.get("availability_zone"), limits)
+    for field, code in _NETWORK.items():
+        rules.uuid(field, given.get(field), code)
+    if "disk_encryption_id" in given:
+        rules.uuid("disk_encryption_id", given["disk_encryption_id"], "DBS.280438")
+    mode = Mode(rules.one_of("mode", given.get("mode"), list(Mode), "DBS.280342"))
+    if mode is Mode.SINGLE and version == "5.0":
+        raise bad_parameter("mode", "Single is not offered with version 5.0", "DBS.280342")
+    password = None
+    if "password" in given:
+        password = rules.database_password(given["password"])
+    _unsupported_words(given)
+    return CreateRequest(
+        name=name,
+        version=version,
+        storage_engine=storage_engine,
+        mode=mode,
+        region=region,
+        zones=zones,
+        port=rules.database_port(given.get("port", DEFAULT_PORT)),
+        password=password,
+        ssl=rules.tls_option(given["ssl_option"]) if "ssl_option" in given else limits.tls_default,
+        backup_strategy=rules.backup_strategy(given["backup_strategy"])
+        if "backup_strategy" in given
+        else BackupStrategy(),
+        groups=_groups(given.get("flavor"), mode, limits),
+        tags=rules.tags(given.get("tags", [])),
+        echo={key: value for key, value in given.items() if key != "password"},
+    )
+
+
+def _datastore(value: object, limits: Limits) -> tuple[str, str]:
+    if value is None:
+        raise bad_parameter("datastore", "it is required", "DBS.280446")
+    datastore = rules.mapping("datastore", value, "DBS.280446")
+    rules.one_of("datastore.type", datastore.get("type"), [DATASTORE], "DBS.280235")
+    version = datastore.get("version")
+    if not isinstance(version, str) or version not in limits.versions:
+        raise bad_parameter(
+            "datastore.version",
+            f"one of {', '.join(limits.versions)} is required, got {rules.shown(version)}",
+            "DBS.280236",
+        )
+    allowed = storage_engines(version, limits.dialect)
+    engine = datastore.get("storage_engine", allowed[0])
+    return version, rules.one_of(
+        f"datastore.storage_engine for version {version}", engine, allowed, "DBS.280122"
+    )
+
+
+def storage_engines(version: str, dialect: str) -> tuple[str, ...]:
+    """Names a version's storage engine may be called by, the default first.
+
+    OTC: wiredTiger up to 4.0, rocksDB from 4.2. Huawei's SDK knows only wiredTiger, its Terraform
+    rocksDB. Versions beyond the documented ones carry MongoDB's own name as well.
+    """
+    number = tuple(int(part) for part in version.split("."))
+    if number <= (4, 0):
+        return ("wiredTiger",)
+    if dialect == "huawei" or number > (5, 0):
+        return ("wiredTiger", "rocksDB")
+    return ("rocksDB",)
+
+
+def _region(value: object, limits: Limits) -> str:
+    region = rules.text("region", value, "DBS.200024")
+    if limits.regions and region not in limits.regions:
+        rules.one_of("region", region, limits.regions, "DBS.200024")
+    return region
+
+
+def _zones(value: object, limits: Limits) -> tuple[str, ...]:
+    zones = tuple(
+        zone.strip() for zone in rules.text("availability_zone", value, "DBS.280244").split(",")
+    )
+    for zone in zones:
+        rules.text("availability_zone", zone, "DBS.280244")
+        if limits.zones:
+            rules.one_of("availability_zone", zone, limits.zones, "DBS.280244")
+    if len(set(zones)) != len(zones):
+        raise bad_parameter("availability_zone", "a zone comes twice", "DBS.280244")
+    return zones
+
+
+def _unsupported_words(given: Mapping[str, Any]) -> None:
+    if "enterprise_project_id" in given:
+        rules.text("enterprise_project_id", given["enterprise_project_id"], "DBS.280433")
+    if "server_group_policies" in given:
+        for policy in rules.sequence("server_group_policies", given["server_group_policies"]):
+            rules.one_of("server_group_policies", policy, ["anti-affinity"], "DBS.280469")
+    if "charge_info" in given:
+        charge = rules.mapping("charge_info", given["charge_info"], "DBS.280365")
+        if charge.get("charge_mode", "postPaid") != "postPaid":
+            raise bad_parameter(
+                "charge_info.charge_mode",
+                "only postPaid is possible: there is no billing service here; "
+                f"got {rules.shown(charge['charge_mode'])}",
+                "DBS.280365",
+            )
+
+
+def _groups(value: object, mode: Mode, limits: Limits) -> tuple[GroupRequest, ...]:
+    allowed = _TYPES[mode]
+    found: dict[GroupType, GroupRequest] = {}
+    for index, entry in enumerate(rules.sequence("flavor", value)):
+        field = f"flavor[{index}]"
+        given = rules.mapping(field, entry)
+        kind = GroupType(
+            rules.one_of(f"{field}.type for {mode}", given.get("type"), allowed, "DBS.280414")
+        )
+        if kind in found:
+            raise bad_parameter(f"{field}.type", f'"{kind}" comes twice', "DBS.280414")
+        found[kind] = _group(field, given, kind, limits)
+    missing = [kind for kind in allowed if kind not in found]
+    if missing:
+        raise bad_parameter(
+            "flavor", f"{mode} needs an entry of type {', '.join(missing)}", "DBS.280327"
+        )
+    series = {group.flavor.series for group in found.values()}
+    if len(series) > 1:
+        raise bad_parameter(
+            "flavor.spec_code",
+            f"all must be of one series, got {', '.join(sorted(series))}",
+            "DBS.280267",
+        )
+    return tuple(found[kind] for kind in allowed)
+
+
+def _group(field: str, given: Mapping[str, Any], kind: GroupType, limits: Limits) -> GroupRequest:
+    number = rules.integer(f"{field}.num", given.get("num"), "DBS.280123")
+    allowed = _numbers(kind, limits.dialect)
+    if number not in allowed:
+        words = (
+            f"{allowed[0]} to {allowed[-1]}" if len(allowed) > 3 else " or ".join(map(str, allowed))
+        )
+        raise bad_parameter(
+            f"{field}.num", f"{words} is allowed for {kind}, got {number}", "DBS.280123"
+        )
+    flavor = all_flavors().get(given.get("spec_code", ""))
+    if flavor is None or flavor.type is not kind:
+        raise bad_parameter(
+            f"{field}.spec_code",
+            f"a spec code for {kind} such as {_example(kind)} is required "
+            f"(GET flavors lists them), got {rules.shown(given.get('spec_code'))}",
+            "DBS.280239",
+        )
+    if not kind.holds_data:
+        return GroupRequest(kind, number, 0, flavor)
+    if "storage" in given:
+        rules.one_of(f"{field}.storage", given["storage"], _STORAGE[limits.dialect], "DBS.280241")
+    return GroupRequest(kind, number, _size(field, given.get("size"), kind), flavor)
+
+
+def _size(field: str, value: object, kind: GroupType) -> int:
+    size = rules.integer(f"{field}.size", value, "DBS.280242")
+    smallest, largest = _SIZES[kind]
+    if not smallest <= size <= largest:
+        words = f"{smallest}" if smallest == largest else f"{smallest} to {largest}"
+        raise bad_parameter(
+            f"{field}.size", f"{words} GB is allowed for {kind}, got {size}", "DBS.280242"
+        )
+    if size % 10:
+        raise bad_parameter(
+            f"{field}.size", f"a multiple of 10 is required, got {size}", "DBS.200302"
+        )
+    return size
+
+
+def _numbers(kind: GroupType, dialect: str) -> Sequence[int]:
+    match kind:
+        case GroupType.MONGOS | GroupType.SHARD:
+            return range(2, _MAX_NODES[dialect] + 1)
+        case GroupType.REPLICA:
+            return _REPLICA_MEMBERS[dialect]
+        case _:
+            return (1,)
+
+
+def _example(kind: GroupType) -> str:
+    return next(code for code, flavor in all_flavors().items() if flavor.type is kind)
