@@ -22,7 +22,7 @@ _REPLICA_MEMBERS = {"otc": (1, 3), "huawei": (3, 5, 7)}
 _SIZES = {
     GroupType.SHARD: (10, 2000),
     GroupType.CONFIG: (20, 20),
-    GroupType.REPLICA: (10, 3000),
+    GroupType.REPLICA: (10, 2000),
     GroupType.SINGLE: (10, 1000),
 }
 _TYPES = {
@@ -100,7 +100,7 @@ def parse_create(body: object, limits: Limits) -> CreateRequest:
     password = None
     if "password" in given:
         password = rules.database_password(given["password"])
-    _unsupported_words(given)
+    _check_recorded(given)
     return CreateRequest(
         name=name,
         version=version,
@@ -173,7 +173,7 @@ def _zones(value: object, limits: Limits) -> tuple[str, ...]:
     return zones
 
 
-def _unsupported_words(given: Mapping[str, Any]) -> None:
+def _check_recorded(given: Mapping[str, Any]) -> None:
     if "enterprise_project_id" in given:
         rules.text("enterprise_project_id", given["enterprise_project_id"], "DBS.280433")
     if "server_group_policies" in given:

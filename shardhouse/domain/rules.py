@@ -18,14 +18,14 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 _TAG_KEY = re.compile(r"[A-Za-z0-9_\u4e00-\u9fff-]{1,36}")
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.\u4e00-\u9fff-]{0,43}")
-PASSWORD_SPECIALS = "~!@#%^*-_=+?"
+SPECIAL_CHARACTERS = "~!@#%^*-_=+?"
 _PASSWORD_CLASSES = {
     "an upper-case letter": re.compile(r"[A-Z]"),
     "a lower-case letter": re.compile(r"[a-z]"),
     "a digit": re.compile(r"[0-9]"),
-    f"one of {PASSWORD_SPECIALS}": re.compile(f"[{re.escape(PASSWORD_SPECIALS)}]"),
+    f"one of {SPECIAL_CHARACTERS}": re.compile(f"[{re.escape(SPECIAL_CHARACTERS)}]"),
 }
-_PASSWORD_CHARACTERS = re.compile(f"[A-Za-z0-9{re.escape(PASSWORD_SPECIALS)}]*")
+_PASSWORD_CHARACTERS = re.compile(f"[A-Za-z0-9{re.escape(SPECIAL_CHARACTERS)}]*")
 _PORTS = (27017, 27018, 27019)
 _MAX_TAGS = 20
 _MAX_KEEP_DAYS = 732
@@ -111,7 +111,7 @@ def database_password(value: object, field: str = "password") -> str:
     if not _PASSWORD_CHARACTERS.fullmatch(value):
         raise bad_parameter(
             field,
-            f"only letters, digits and {PASSWORD_SPECIALS} are allowed",
+            f"only letters, digits and {SPECIAL_CHARACTERS} are allowed",
             "DBS.280200",
         )
     if not 8 <= len(value) <= 32:

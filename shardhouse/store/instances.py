@@ -1,0 +1,346 @@
+"""Instances in the store. `project_id` narrows every tenant's query, here and nowhere else."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
+
+from shardhouse.domain.model import (
+    BackupStrategy,
+    Group,
+    GroupType,
+    Instance,
+    JobStatus,
+    Mode,
+    Node,
+    Role,
+    Status,
+)
+from shardhouse.store.tables import GROUPS, INSTANCES, JOBS, NODES, SECRETS, TAGS
+from shardhouse.store.vault import Vault
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a list call asks for; empty fields do not narrow. All given ones must match."""
+
+    id: str = ""
+    name: str = ""
+    name_contains: str = ""
+    mode: str = ""
+    vpc_id: str = ""
+    subnet_id: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+    nothing: bool = False
+
+
+def add(connection: Connection, instance: Instance) -> None:
+    """Insert an instance with its groups, nodes and tags."""
+    connection.execute(
+        insert(INSTANCES).values(
+            id=instance.id,
+            project_id=instance.project_id,
+            name=instance.name,
+            mode=instance.mode,
+            status=instance.status,
+            version=instance.version,
+            storage_engine=instance.storage_engine,
+            engine_version=instance.engine_version,
+            port=instance.port,
+            ssl=instance.ssl,
+            region=instance.region,
+            availability_zone=instance.availability_zone,
+            vpc_id=instance.request.get("vpc_id", ""),
+            subnet_id=instance.request.get("subnet_id", ""),
+            backup_start_time=instance.backup_strategy.start_time,
+            backup_keep_days=instance.backup_strategy.keep_days,
+            maintenance_window=instance.maintenance_window,
+            remark=instance.remark,
+            request=instance.request,
+            created_at=instance.created_at,
+            updated_at=instance.updated_at,
+        )
+    )
+    connection.execute(
+        insert(GROUPS),
+        [
+            {
+                "id": group.id,
+                "instance_id": instance.id,
+                "position": position,
+                "type": group.type,
+                "ordinal": group.ordinal,
+                "name": group.name,
+                "spec_code": group.spec_code,
+                "size": group.size,
+            }
+            for position, group in enumerate(instance.groups)
+        ],
+    )
+    connection.execute(
+        insert(NODES),
+        [
+            {
+                "id": node.id,
+                "instance_id": instance.id,
+                "group_id": node.group_id,
+                "ordinal": node.ordinal,
+                "name": node.name,
+                "spec_code": node.spec_code,
+                "availability_zone": node.availability_zone,
+                "address": node.address,
+                "port": node.port,
+                "status": node.status,
+                "role": node.role,
+                "used_bytes": node.used_bytes,
+            }
+            for node in instance.nodes
+        ],
+    )
+    if instance.tags:
+        connection.execute(
+            insert(TAGS),
+            [
+                {"instance_id": instance.id, "position": position, "key": key, "value": value}
+                for position, (key, value) in enumerate(instance.tags)
+            ],
+        )
+
+
+def find(connection: Connection, project_id: str, instance_id: str) -> Instance | None:
+    """A project's instance, unless it is deleted."""
+    found, _ = search(connection, project_id, Filter(id=instance_id), 0, 1)
+    return found[0] if found else None
+
+
+def load(connection: Connection, instance_id: str) -> Instance | None:
+    """Any project's instance, deleted ones too: for the workflows, which own all of them."""
+    rows = connection.execute(select(INSTANCES).where(INSTANCES.c.id == instance_id)).all()
+    return next(iter(_assemble(connection, rows)), None)
+
+
+def live(connection: Connection) -> list[Instance]:
+    """Every instance of every project that is not deleted, oldest first."""
+    query = select(INSTANCES).where(INSTANCES.c.deleted_at.is_(None))
+    return _assemble(connection, connection.execute(query.order_by(INSTANCES.c.created_at)).all())
+
+
+def search(
+    connection: Connection, project_id: str, wanted: Filter, offset: int, limit: int
+) -> tuple[list[Instance], int]:
+    """One page of a project's instances, newest first, and how many match in all."""
+    query = _matching(select(INSTANCES), project_id, wanted)
+    order = (INSTANCES.c.created_at.desc(), INSTANCES.c.id)
+    rows = connection.execute(query.order_by(*order).offset(offset).limit(limit)).all()
+    if offset == 0 and len(rows) < limit:
+        return _assemble(connection, rows), len(rows)
+    count = select(func.count()).select_from(INSTANCES)
+    total = connection.execute(_matching(count, project_id, wanted)).scalar_one()
+    return _assemble(connection, rows), total
+
+
+def count_by_mode(connection: Connection, project_id: str) -> dict[Mode, int]:
+    """How many instances a project has, per mode."""
+    rows = connection.execute(
+        select(INSTANCES.c.mode, func.count())
+        .where(INSTANCES.c.project_id == project_id, INSTANCES.c.deleted_at.is_(None))
+        .group_by(INSTANCES.c.mode)
+    )
+    return {Mode(mode): number for mode, number in rows}
+
+
+def set_status(connection: Connection, instance_id: str, status: Status, now: datetime) -> None:
+    """Write an instance's status, if it is another one than before."""
+    connection.execute(
+        update(INSTANCES)
+        .where(INSTANCES.c.id == instance_id, INSTANCES.c.status != status)
+        .values(status=status, updated_at=now)
+    )
+
+
+def mark_deleted(connection: Connection, instance_id: str, now: datetime) -> None:
+    """From here on no client sees the instance."""
+    connection.execute(
+        update(INSTANCES)
+        .where(INSTANCES.c.id == instance_id)
+        .values(status=Status.DELETED, deleted_at=now, updated_at=now)
+    )
+
+
+def remove_parts(connection: Connection, instance_id: str) -> None:
+    """Drop a deleted instance's nodes (and so their address leases), groups, tags, secrets."""
+    for table in (NODES, GROUPS, TAGS, SECRETS):
+        connection.execute(delete(table).where(table.c.instance_id == instance_id))
+
+
+def leased_addresses(connection: Connection) -> list[str]:
+    """Addresses that belong to a node."""
+    rows = connection.execute(select(NODES.c.address).where(NODES.c.address != ""))
+    return [address for (address,) in rows]
+
+
+def lease(connection: Connection, addresses: Mapping[str, str]) -> None:
+    """Give nodes (by id) their addresses."""
+    for node_id, address in addresses.items():
+        connection.execute(update(NODES).where(NODES.c.id == node_id).values(address=address))
+
+
+def set_nodes(connection: Connection, node_ids: Iterable[str], status: Status, role: Role) -> None:
+    """Write status and role of nodes."""
+    connection.execute(
+        update(NODES).where(NODES.c.id.in_(list(node_ids))).values(status=status, role=role)
+    )
+
+
+def set_usage(connection: Connection, used_bytes: Mapping[str, int]) -> None:
+    """Write what nodes' volumes hold, by node id."""
+    for node_id, used in used_bytes.items():
+        connection.execute(update(NODES).where(NODES.c.id == node_id).values(used_bytes=used))
+
+
+def keep_secrets(
+    connection: Connection, vault: Vault, instance_id: str, secrets: Mapping[str, str]
+) -> None:
+    """Seal secrets of an instance by name; one that is there already stays."""
+    there = set(
+        connection.execute(
+            select(SECRETS.c.name).where(SECRETS.c.instance_id == instance_id)
+        ).scalars()
+    )
+    for name, secret in secrets.items():
+        if name not in there:
+            sealed = vault.seal(secret, _context(instance_id, name))
+            connection.execute(
+                insert(SECRETS).values(instance_id=instance_id, name=name, sealed=sealed)
+            )
+
+
+def secrets(connection: Connection, vault: Vault, instance_id: str) -> dict[str, str]:
+    """All secrets of an instance, opened."""
+    rows = connection.execute(
+        select(SECRETS.c.name, SECRETS.c.sealed).where(SECRETS.c.instance_id == instance_id)
+    )
+    return {name: vault.open(sealed, _context(instance_id, name)) for name, sealed in rows}
+
+
+def forget_secret(connection: Connection, instance_id: str, name: str) -> None:
+    """Delete one secret of an instance."""
+    connection.execute(
+        delete(SECRETS).where(SECRETS.c.instance_id == instance_id, SECRETS.c.name == name)
+    )
+
+
+def _context(instance_id: str, name: str) -> str:
+    return f"instance:{instance_id}:{name}"
+
+
+def _matching(query: Select[Any], project_id: str, wanted: Filter) -> Select[Any]:
+    query = query.where(INSTANCES.c.project_id == project_id, INSTANCES.c.deleted_at.is_(None))
+    if wanted.nothing:
+        return query.where(INSTANCES.c.id == "")
+    for field in ("id", "name", "mode", "vpc_id", "subnet_id"):
+        if value := getattr(wanted, field):
+            query = query.where(INSTANCES.c[field] == value)
+    if wanted.name_contains:
+        query = query.where(INSTANCES.c.name.contains(wanted.name_contains, autoescape=True))
+    for key, value in wanted.tags:
+        tagged = exists().where(
+            TAGS.c.instance_id == INSTANCES.c.id, TAGS.c.key == key, TAGS.c.value == value
+        )
+        query = query.where(tagged)
+    return query
+
+
+def _assemble(connection: Connection, rows: Sequence[Row[Any]]) -> list[Instance]:
+    """Instances from their rows, with three more queries for however many there are."""
+    ids = [row.id for row in rows]
+    if not ids:
+        return []
+    nodes: dict[str, list[Node]] = {}
+    for row in connection.execute(
+        select(NODES).where(NODES.c.instance_id.in_(ids)).order_by(NODES.c.ordinal)
+    ):
+        nodes.setdefault(row.group_id, []).append(_node(row))
+    groups: dict[str, list[Group]] = {}
+    for row in connection.execute(
+        select(GROUPS).where(GROUPS.c.instance_id.in_(ids)).order_by(GROUPS.c.position)
+    ):
+        groups.setdefault(row.instance_id, []).append(_group(row, tuple(nodes.get(row.id, ()))))
+    tags: dict[str, list[tuple[str, str]]] = {}
+    for row in connection.execute(
+        select(TAGS).where(TAGS.c.instance_id.in_(ids)).order_by(TAGS.c.position)
+    ):
+        tags.setdefault(row.instance_id, []).append((row.key, row.value))
+    running = select(JOBS.c.instance_id, JOBS.c.action).where(
+        JOBS.c.instance_id.in_(ids), JOBS.c.status == JobStatus.RUNNING
+    )
+    actions = {row.instance_id: row.action for row in connection.execute(running)}
+    return [
+        _instance(
+            row,
+            groups=tuple(groups.get(row.id, ())),
+            tags=tuple(tags.get(row.id, ())),
+            action=actions.get(row.id, ""),
+        )
+        for row in rows
+    ]
+
+
+def _instance(
+    row: Row[Any], *, groups: tuple[Group, ...], tags: tuple[tuple[str, str], ...], action: str
+) -> Instance:
+    return Instance(
+        id=row.id,
+        project_id=row.project_id,
+        name=row.name,
+        mode=Mode(row.mode),
+        status=Status(row.status),
+        version=row.version,
+        storage_engine=row.storage_engine,
+        engine_version=row.engine_version,
+        port=row.port,
+        ssl=row.ssl,
+        region=row.region,
+        availability_zone=row.availability_zone,
+        backup_strategy=BackupStrategy(row.backup_start_time, row.backup_keep_days),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        request=row.request,
+        action=action,
+        remark=row.remark,
+        maintenance_window=row.maintenance_window,
+        tags=tags,
+        groups=groups,
+    )
+
+
+def _group(row: Row[Any], nodes: tuple[Node, ...]) -> Group:
+    return Group(
+        id=row.id,
+        instance_id=row.instance_id,
+        type=GroupType(row.type),
+        ordinal=row.ordinal,
+        name=row.name,
+        spec_code=row.spec_code,
+        size=row.size,
+        nodes=nodes,
+    )
+
+
+def _node(row: Row[Any]) -> Node:
+    return Node(
+        id=row.id,
+        instance_id=row.instance_id,
+        group_id=row.group_id,
+        ordinal=row.ordinal,
+        name=row.name,
+        spec_code=row.spec_code,
+        availability_zone=row.availability_zone,
+        address=row.address,
+        port=row.port,
+        status=Status(row.status),
+        role=Role(row.role),
+        used_bytes=row.used_bytes,
+    )
