@@ -1,0 +1,223 @@
+"""Tokens: issued for a password or another token, validated on every request, revoked.
+
+A token is random text that only its holder knows; the store has its keyed digest. It lives 24 h
+and dies earlier with a revocation, or when its user is disabled or deleted, changes his password
+or loses a role (`Directory` revokes them then); roles count as they are at the moment of use.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from shardhouse.errors import IamError
+from shardhouse.iam.caller import Caller, caller_of
+from shardhouse.iam.clock import Clock
+from shardhouse.iam.passwords import Passwords
+from shardhouse.iam.refusals import not_found, unauthenticated
+from shardhouse.iam.throttle import Throttle
+from shardhouse.store.database import Database
+from shardhouse.store.iam import credentials, directory
+from shardhouse.store.iam.records import Domain, Standing, TokenRow, User
+from shardhouse.store.vault import Vault
+
+LIFETIME = timedelta(hours=24)
+TOKEN_BYTES = 48
+CONTEXT = "token"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a token is wanted for: a project or domain by id or name. A project's domain may be
+    named too; without it the user's own is meant.
+    """
+
+    kind: Literal["project", "domain"]
+    id: str | None = None
+    name: str | None = None
+    domain_id: str | None = None
+    domain_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who wants a token by password: a user by id, or by name with his domain's id or name."""
+
+    password: str = field(repr=False)
+    user_id: str | None = None
+    user_name: str | None = None
+    domain_id: str | None = None
+    domain_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Token:
+    """A valid token: its text, times in UTC, and who holds it."""
+
+    text: str = field(repr=False)
+    methods: tuple[str, ...]
+    issued_at: datetime
+    expires_at: datetime
+    caller: Caller
+
+
+class Tokens:
+    """Issues, validates and revokes tokens."""
+
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        passwords: Passwords,
+        throttle: Throttle,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._passwords = passwords
+        self._throttle = throttle
+        self._clock = clock
+
+    def by_password(self, login: Login, scope: Scope | None) -> Token:
+        """A new token. Raises IamError: 401 for wrong credentials or a locked user, 403 or 404
+        for a scope he has no access to.
+        """
+        with self._database.read() as connection:
+            user = _find_user(connection, login)
+            subject = f"login:{user.id}" if user else _nobody(login)
+            wait = self._throttle.seconds_locked(connection, subject)
+        if wait:
+            raise unauthenticated(
+                f"locked after {self._throttle.limit} failed logins in a row; try again in "
+                f"{wait} seconds"
+            )
+        if not self._passwords.matches(user.password_hash if user else None, login.password):
+            self._throttle.failed(subject)
+            raise unauthenticated("the user name or password is wrong")
+        assert user is not None
+        self._throttle.succeeded(subject)
+        return self._issue(user.id, scope, ("password",), self._clock() + LIFETIME)
+
+    def by_token(self, text: str, scope: Scope | None) -> Token:
+        """A new token for the holder of another, which stays valid. It expires when that one
+        does, so that a stolen token cannot be renewed for ever. Raises IamError as `by_password`.
+        """
+        token = self.authenticate(text)
+        return self._issue(token.caller.user_id, scope, ("token",), token.expires_at)
+
+    def authenticate(self, text: str) -> Token:
+        """The valid token with this text. Raises IamError 401."""
+        with self._database.read() as connection:
+            found = credentials.token(connection, self._digest(text))
+        if found is None:
+            raise unauthenticated("decrypt token fail")
+        row, standing = found
+        if row.expires_at <= self._clock():
+            raise unauthenticated(f"token expires, expires_at: {row.expires_at:%Y-%m-%dT%H:%M:%SZ}")
+        if not standing.user.enabled or not standing.domain.enabled:
+            raise unauthenticated(f"user {standing.user.name} is disabled")
+        if row.project_id is not None and not (standing.project and standing.project.enabled):
+            raise unauthenticated("the token's project is disabled")
+        return _token(text, row, standing)
+
+    def inspect(self, caller: Caller, text: str) -> Token:
+        """Another token, or the caller's own. Raises IamError 404 for a token that is not valid
+        in his domain, 403 for another user's unless he is an administrator.
+        """
+        try:
+            token = self.authenticate(text)
+        except IamError as error:
+            raise not_found("token", "X-Subject-Token is unknown or expired") from error
+        if token.caller.domain_id != caller.domain_id:
+            raise not_found("token", "X-Subject-Token is unknown or expired")
+        caller.require_self_or_administrator(token.caller.user_id)
+        return token
+
+    def revoke(self, caller: Caller, text: str) -> None:
+        """End a token at once. Raises IamError as `inspect`."""
+        self.inspect(caller, text)
+        with self._database.write() as connection:
+            credentials.remove_token(connection, self._digest(text))
+
+    def _issue(
+        self, user_id: str, scope: Scope | None, methods: tuple[str, ...], expires_at: datetime
+    ) -> Token:
+        text = secrets.token_urlsafe(TOKEN_BYTES)
+        with self._database.write() as connection:
+            standing = _standing_in(connection, user_id, scope)
+            row = TokenRow(
+                digest=self._digest(text),
+                user_id=user_id,
+                project_id=standing.project.id if standing.project else None,
+                methods=methods,
+                issued_at=self._clock(),
+                expires_at=expires_at,
+            )
+            credentials.add_token(connection, row)
+        return _token(text, row, standing)
+
+    def _digest(self, text: str) -> bytes:
+        return self._vault.digest(text, CONTEXT)
+
+
+def _token(text: str, row: TokenRow, standing: Standing) -> Token:
+    return Token(text, row.methods, row.issued_at, row.expires_at, caller_of(standing, "token"))
+
+
+def _find_user(connection: Connection, login: Login) -> User | None:
+    if login.user_id is not None:
+        return directory.user_anywhere(connection, login.user_id)
+    domain = _find_domain(connection, login)
+    return directory.user_named(connection, domain.id, login.user_name or "") if domain else None
+
+
+def _find_domain(connection: Connection, login: Login) -> Domain | None:
+    if login.domain_id is not None:
+        return directory.domain(connection, login.domain_id)
+    return directory.domain_named(connection, login.domain_name or "")
+
+
+def _nobody(login: Login) -> str:
+    # A user who does not exist is locked like one who does, so that the answers tell nothing.
+    given = repr((login.user_id, login.user_name, login.domain_id, login.domain_name))
+    return f"nobody:{hashlib.sha256(given.encode()).hexdigest()}"
+
+
+def _standing_in(connection: Connection, user_id: str, scope: Scope | None) -> Standing:
+    """What the user is in the scope; raises IamError when he has no access to it."""
+    own = directory.standing(connection, user_id, None)
+    if own is None or not own.user.enabled or not own.domain.enabled:
+        raise unauthenticated("the user is disabled or deleted")
+    if scope is None or scope.kind == "domain":
+        if scope and not _names(scope.id, scope.name, own.domain):
+            raise IamError(
+                f"scope.domain: a token of user {own.user.name} can only be scoped to his own "
+                f"domain {own.domain.name}.",
+                status=403,
+            )
+        return own
+    wanted = scope.id or scope.name or ""
+    named_domain = (scope.domain_id, scope.domain_name) != (None, None)
+    if named_domain and not _names(scope.domain_id, scope.domain_name, own.domain):
+        raise not_found("project", wanted)
+    project_id = scope.id or directory.project_id_named(connection, own.domain.id, wanted)
+    standing = directory.standing(connection, user_id, project_id) if project_id else None
+    if standing is None or standing.project is None:
+        raise not_found("project", wanted)
+    if not standing.project.enabled:
+        raise IamError(f"Project {standing.project.name} is disabled.", status=403)
+    if not standing.role_ids:
+        raise IamError(
+            f"User {own.user.name} has no role on project {standing.project.name}; "
+            "the domain's administrator can assign one.",
+            status=403,
+        )
+    return standing
+
+
+def _names(domain_id: str | None, name: str | None, domain: Domain) -> bool:
+    """Whether the id, or without it the name, is the domain's."""
+    return domain_id == domain.id if domain_id is not None else name == domain.name

@@ -1,0 +1,123 @@
+"""Queries on access keys, tokens and failed attempts."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from shardhouse.store.iam import directory
+from shardhouse.store.iam.records import AccessKey, Standing, TokenRow
+from shardhouse.store.iam.tables import access_keys, failures, tokens, users
+
+_KEY = select(access_keys).where(access_keys.c.access_key == bindparam("access_key"))
+
+
+def add_access_key(connection: Connection, key: AccessKey) -> None:
+    """Raises IntegrityError when the access key exists."""
+    connection.execute(insert(access_keys), vars(key))
+
+
+def access_key(connection: Connection, name: str) -> AccessKey | None:
+    """The permanent key with that AK."""
+    row = connection.execute(_KEY, {"access_key": name}).mappings().first()
+    return AccessKey(**row) if row else None
+
+
+def access_key_list(connection: Connection, user_id: str) -> list[AccessKey]:
+    """A user's permanent keys, oldest first."""
+    found = select(access_keys).where(access_keys.c.user_id == user_id)
+    rows = connection.execute(found.order_by(access_keys.c.created_at)).mappings()
+    return [AccessKey(**row) for row in rows]
+
+
+def change_access_key(connection: Connection, name: str, changes: Mapping[str, Any]) -> None:
+    """Set status or description."""
+    connection.execute(
+        update(access_keys).where(access_keys.c.access_key == name).values(**changes)
+    )
+
+
+def remove_access_key(connection: Connection, name: str) -> None:
+    """Signatures with it fail from now on."""
+    connection.execute(delete(access_keys).where(access_keys.c.access_key == name))
+
+
+_ADD_TOKEN = insert(tokens)
+_REMOVE_EXPIRED = delete(tokens).where(tokens.c.expires_at < bindparam("now"))
+
+
+def add_token(connection: Connection, row: TokenRow) -> None:
+    """Keep a token; those that expired before it was issued are swept out on the way."""
+    connection.execute(_REMOVE_EXPIRED, {"now": row.issued_at})
+    connection.execute(_ADD_TOKEN, {**vars(row), "methods": ",".join(row.methods)})
+
+
+_TOKEN = (
+    directory.standing_query(
+        tokens.join(users, users.c.id == tokens.c.user_id), tokens.c.project_id
+    )
+    .add_columns(*(column.label(f"t_{column.name}") for column in tokens.c))
+    .where(tokens.c.digest == bindparam("digest"))
+)
+
+
+def token(connection: Connection, digest: bytes) -> tuple[TokenRow, Standing] | None:
+    """A token with what its user is now: one query, on every authenticated request."""
+    rows = connection.execute(_TOKEN, {"digest": digest}).mappings().all()
+    standing = directory.standing_of(rows)
+    if standing is None:
+        return None
+    row = rows[0]
+    return (
+        TokenRow(
+            digest=row["t_digest"],
+            user_id=row["t_user_id"],
+            project_id=row["t_project_id"],
+            methods=tuple(row["t_methods"].split(",")),
+            issued_at=row["t_issued_at"],
+            expires_at=row["t_expires_at"],
+        ),
+        standing,
+    )
+
+
+def remove_token(connection: Connection, digest: bytes) -> None:
+    """Revoke one token."""
+    connection.execute(delete(tokens).where(tokens.c.digest == digest))
+
+
+def remove_tokens_of(connection: Connection, user_id: str) -> None:
+    """Revoke all tokens of a user."""
+    connection.execute(delete(tokens).where(tokens.c.user_id == user_id))
+
+
+_FAILURES = select(failures.c.count, failures.c.last_at).where(
+    failures.c.subject == bindparam("subject")
+)
+
+
+def failed_attempts(connection: Connection, subject: str) -> tuple[int, datetime] | None:
+    """Consecutive failures of a subject and when the last was."""
+    row = connection.execute(_FAILURES, {"subject": subject}).first()
+    return (row[0], row[1]) if row else None
+
+
+def set_failed_attempts(connection: Connection, subject: str, count: int, now: datetime) -> None:
+    """Write down how many consecutive failures a subject has."""
+    values = {"count": count, "last_at": now}
+    changed = connection.execute(
+        update(failures).where(failures.c.subject == subject).values(**values)
+    )
+    if changed.rowcount == 0:
+        connection.execute(insert(failures), {"subject": subject, **values})
+
+
+def clear_failed_attempts(connection: Connection, subject: str) -> None:
+    """Forget a subject's failures."""
+    connection.execute(delete(failures).where(failures.c.subject == subject))
+
+
+def clear_failures_before(connection: Connection, moment: datetime) -> None:
+    """Forget failures that are too old to matter, so that made-up names do not pile up."""
+    connection.execute(delete(failures).where(failures.c.last_at < moment))
