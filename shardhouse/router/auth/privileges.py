@@ -1,0 +1,110 @@
+"""Does a set of granted privileges cover a needed one? Pure.
+
+The matching rules are the server's: `{db: '', coll: ''}` means every ordinary collection outside
+`local` and `config`; a database's privilege covers its ordinary collections, never `system.*`;
+`{anyResource: true}` covers all. Two collections that hold secrets need to be named exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+
+class Resource(NamedTuple):
+    """A collection, a database (`collection` empty), or the cluster (`database` None)."""
+
+    database: str | None
+    collection: str = ""
+
+
+CLUSTER = Resource(None)
+ANY_NORMAL = Resource("", "")
+
+SECRETS = frozenset({Resource("admin", "system.users"), Resource("admin", "system.keys")})
+
+
+class Need(NamedTuple):
+    """One action on one resource."""
+
+    resource: Resource
+    action: str
+
+
+class Alternatives(NamedTuple):
+    """Several sets of needs, one of which must be met."""
+
+    choices: tuple[tuple[Need, ...], ...]
+
+
+Requirement = Need | Alternatives
+
+
+class Privileges:
+    """What a user may do, from its `inheritedPrivileges`."""
+
+    def __init__(self, granted: Iterable[Mapping[str, Any]]) -> None:
+        self._any: set[str] = set()
+        self._by_resource: dict[Resource, set[str]] = {}
+        for privilege in granted:
+            actions = set(privilege["actions"])
+            resource = privilege["resource"]
+            if resource.get("anyResource"):
+                self._any |= actions
+            elif resource.get("cluster"):
+                self._by_resource.setdefault(CLUSTER, set()).update(actions)
+            elif "db" in resource and "collection" in resource:
+                key = Resource(resource["db"], resource["collection"])
+                self._by_resource.setdefault(key, set()).update(actions)
+            elif "system_buckets" in resource:
+                key = Resource(
+                    resource.get("db", ""), f"system.buckets.{resource['system_buckets']}"
+                )
+                self._by_resource.setdefault(key, set()).update(actions)
+
+    def allow(self, requirement: Requirement) -> bool:
+        """Whether the need, or one of the alternatives, is covered."""
+        if isinstance(requirement, Alternatives):
+            return any(all(map(self._covers, choice)) for choice in requirement.choices)
+        return self._covers(requirement)
+
+    def any_on_collection(self, resource: Resource) -> bool:
+        """Whether at least one action on this collection is granted."""
+        return bool(self._any) or any(self._by_resource.get(r) for r in _covering(resource))
+
+    def any_in_database(self, name: str) -> bool:
+        """Whether anything at all is granted in this database, as `listDatabases` asks."""
+        if self._any:
+            return True
+        normal = name not in ("local", "config")
+        return any(
+            key.database == name or (key.database == "" and (normal or key.collection != ""))
+            for key, actions in self._by_resource.items()
+            if actions
+        )
+
+    def _covers(self, need: Need) -> bool:
+        resource, action = need
+        if resource in SECRETS:
+            return action in self._by_resource.get(resource, ())
+        if action in self._any:
+            return True
+        return any(action in self._by_resource.get(r, ()) for r in _covering(resource))
+
+
+def _covering(resource: Resource) -> list[Resource]:
+    """The granted resources that include a needed one, itself among them."""
+    database, collection = resource
+    if database is None or resource == ANY_NORMAL:
+        return [resource]
+    found = [resource]
+    if collection == "":
+        if database not in ("local", "config"):
+            found.append(ANY_NORMAL)
+        return found
+    found.append(Resource("", collection))
+    if not collection.startswith("system."):
+        found.append(Resource(database, ""))
+        if database not in ("local", "config"):
+            found.append(ANY_NORMAL)
+    return found

@@ -1,0 +1,119 @@
+"""The users the router knows, loaded from the config servers, forgotten when anything changes.
+
+Passwords are verified here rather than relayed: with the stored credentials a login costs two HMACs
+and no connection of the client's own to the config servers, and a cached user logs in while they
+are away. Credentials stay in memory only, and go nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson import ObjectId
+
+from shardhouse.router.auth.privileges import Privileges
+from shardhouse.router.auth.scram import Credential
+
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user with everything inherited through its roles."""
+
+    name: str
+    database: str
+    id: Any
+    roles: Sequence[Mapping[str, str]]
+    granted: Sequence[Mapping[str, Any]]
+    privileges: Privileges
+    restrictions: Sequence[Sequence[Mapping[str, Any]]]
+    credentials: Mapping[str, Credential] = field(repr=False)
+
+    @property
+    def digest(self) -> bytes:
+        """The `uid` of the user's sessions."""
+        return hashlib.sha256(f"{self.name}@{self.database}".encode()).digest()
+
+    def may_come_from(self, client: str, server: str) -> bool:
+        """Whether the authentication restrictions admit these addresses: every group, any rule."""
+        return all(
+            any(_admits(rule, client, server) for rule in rules) for rules in self.restrictions
+        )
+
+
+def _admits(rule: Mapping[str, Any], client: str, server: str) -> bool:
+    from ipaddress import ip_address, ip_network  # few users are restricted
+
+    def inside(address: str, ranges: Sequence[str]) -> bool:
+        return any(ip_address(address) in ip_network(text, strict=False) for text in ranges)
+
+    sources, targets = rule.get("clientSource"), rule.get("serverAddress")
+    return (sources is None or inside(client, sources)) and (
+        targets is None or inside(server, targets)
+    )
+
+
+class Users:
+    """Users by `(database, name)`; `ask` runs a command on the config servers."""
+
+    def __init__(self, ask: Callable[[dict[str, Any]], Awaitable[Mapping[str, Any]]]) -> None:
+        self._ask = ask
+        self._known: dict[tuple[str, str], User] = {}
+        self._generation: ObjectId | None = None
+
+    async def get(self, database: str, name: str) -> User | None:
+        """The user, None if there is none."""
+        key = (database, name)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        reply = await self._ask(
+            {
+                "usersInfo": {"user": name, "db": database},
+                "showCredentials": True,
+                "showPrivileges": True,
+                "showAuthenticationRestrictions": True,
+            }
+        )
+        for document in reply["users"]:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[key] = user = _read(document)
+            return user
+        return None
+
+    def forget(self) -> None:
+        """Something about users or roles changed."""
+        self._known.clear()
+
+    async def poll(self) -> bool:
+        """Forget all if the config servers' generation moved; whether it did."""
+        reply = await self._ask({"_getUserCacheGeneration": 1})
+        generation = reply["cacheGeneration"]
+        moved = self._generation is not None and generation != self._generation
+        if moved:
+            self.forget()
+        self._generation = generation
+        return moved
+
+
+def _read(document: Mapping[str, Any]) -> User:
+    granted = document.get("inheritedPrivileges", ())
+    return User(
+        name=document["user"],
+        database=document["db"],
+        id=document.get("userId"),
+        roles=document.get("inheritedRoles", ()),
+        granted=granted,
+        privileges=Privileges(granted),
+        restrictions=document.get("inheritedAuthenticationRestrictions", ()),
+        credentials={
+            mechanism: Credential.read(stored)
+            for mechanism, stored in document.get("credentials", {}).items()
+            if mechanism.startswith("SCRAM-")
+        },
+    )

@@ -1,0 +1,90 @@
+"""Open cursors: which node holds each, who opened it, and under which number the client knows it.
+
+The table is what makes a cursor usable by its owner only, and what ends forgotten cluster cursors,
+which no shard reaps.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson import Int64
+
+from shardhouse.router.auth.privileges import Requirement
+from shardhouse.router.upstream.encoder import CursorId
+
+IDLE_LIMIT = 600.0
+"""Seconds after which an untouched cursor is ended."""
+
+
+@dataclass(slots=True)
+class Cursor:
+    """One open cursor. `collection` is the name its getMore must carry upstream."""
+
+    id: Int64
+    remote: CursorId
+    address: str
+    shard: str
+    database: str
+    collection: str
+    namespace: str
+    owner: tuple[str, str] | None
+    lsid: dict[str, Any] | None
+    needs: Sequence[Requirement]
+    never_times_out: bool = False
+    in_use: bool = False
+    touched: float = field(default_factory=time.monotonic)
+
+    @property
+    def session_id(self) -> bytes | None:
+        """The id of the logical session that opened it."""
+        return bytes(self.lsid["id"]) if self.lsid else None
+
+
+class Cursors:
+    """All open cursors by the client's number."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Cursor] = {}
+        self._random = random.SystemRandom()
+        self.timed_out = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def new_id(self) -> Int64:
+        """A number not in use, not to be guessed."""
+        while True:
+            number = self._random.getrandbits(63)
+            if number and number not in self._open:
+                return Int64(number)
+
+    def add(self, cursor: Cursor) -> None:
+        """Remember an open cursor."""
+        self._open[cursor.id] = cursor
+
+    def get(self, number: int) -> Cursor | None:
+        """The cursor a client calls by this number."""
+        return self._open.get(number)
+
+    def remove(self, cursor: Cursor) -> None:
+        """The cursor is exhausted or ended."""
+        self._open.pop(cursor.id, None)
+
+    def of_session(self, session_id: bytes) -> list[Cursor]:
+        """Cursors a logical session holds open."""
+        return [cursor for cursor in self._open.values() if cursor.session_id == session_id]
+
+    def idle(self, now: float) -> list[Cursor]:
+        """Cursors untouched for too long."""
+        return [
+            cursor
+            for cursor in self._open.values()
+            if not cursor.in_use
+            and not cursor.never_times_out
+            and now - cursor.touched > IDLE_LIMIT
+        ]

@@ -1,0 +1,139 @@
+"""Errors in the server's own shape: a number, its name, a message.
+
+Raised anywhere, turned into replies by `server`.
+
+Codes and names are the public ones of MongoDB's error table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+CODE_NAMES: Mapping[int, str] = {
+    1: "InternalError",
+    2: "BadValue",
+    6: "HostUnreachable",
+    9: "FailedToParse",
+    11: "UserNotFound",
+    13: "Unauthorized",
+    14: "TypeMismatch",
+    17: "ProtocolError",
+    18: "AuthenticationFailed",
+    20: "IllegalOperation",
+    22: "InvalidBSON",
+    25: "KeyNotFound",
+    26: "NamespaceNotFound",
+    43: "CursorNotFound",
+    48: "NamespaceExists",
+    59: "CommandNotFound",
+    61: "ShardKeyNotFound",
+    70: "ShardNotFound",
+    72: "InvalidOptions",
+    73: "InvalidNamespace",
+    82: "NoProgressMade",
+    85: "IndexOptionsConflict",
+    91: "ShutdownInProgress",
+    93: "InvalidSSLConfiguration",
+    115: "CommandNotSupported",
+    118: "NamespaceNotSharded",
+    133: "FailedToSatisfyReadPreference",
+    237: "CursorInUse",
+    238: "OperationNotSupportedInTransaction",
+    276: "Location276",
+    294: "CannotUseSession",
+    322: "APIVersionError",
+    323: "APIStrictError",
+    334: "MechanismUnavailable",
+    352: "UnsupportedOpQueryCommand",
+}
+
+NOT_PRIMARY_CODES = frozenset({189, 10107, 11600, 11602, 13435, 13436, 91})
+"""The node answered, but does not lead (any more): ask who does, then ask that one."""
+
+RETRYABLE_WRITE_CODES = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+"""Errors after which a driver may repeat a write that carries a transaction number."""
+
+STALE_CODES = frozenset({249, 13388})
+"""StaleDbVersion and StaleConfig: never shown to a client, they mean "refresh and send again"."""
+
+
+def code_name(code: int) -> str:
+    """The public name of an error number; `Location<n>` where MongoDB itself has none."""
+    return CODE_NAMES.get(code, f"Location{code}")
+
+
+class CommandError(Exception):
+    """A command failed; `document` is what the client is sent."""
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        *,
+        labels: Sequence[str] = (),
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.labels = list(labels)
+        self.extra = dict(extra or {})
+        self.message = message
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The reply `{ok: 0, errmsg, code, codeName, [errorLabels]}`, plus what the error adds."""
+        reply: dict[str, Any] = {
+            "ok": 0.0,
+            "errmsg": self.message,
+            "code": self.code,
+            "codeName": code_name(self.code),
+            **self.extra,
+        }
+        if self.labels:
+            reply["errorLabels"] = self.labels
+        return reply
+
+
+class ShardReplyError(CommandError):
+    """A node answered `ok: 0`; its reply is passed on as it came."""
+
+    def __init__(self, reply: Mapping[str, Any]) -> None:
+        super().__init__(int(reply.get("code", 1)), str(reply.get("errmsg", "")), extra=reply)
+        self.reply = dict(reply)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The node's own error reply, with the labels added here."""
+        reply = dict(self.reply)
+        known = list(reply.get("errorLabels", ()))
+        labels = known + [label for label in self.labels if label not in known]
+        if labels:
+            reply["errorLabels"] = labels
+        return reply
+
+
+class NodeUnreachableError(CommandError):
+    """The connection to a node broke or could not be made (HostUnreachable, 6)."""
+
+    def __init__(self, address: str, reason: object) -> None:
+        super().__init__(6, f"Error connecting to {address} :: caused by :: {reason}")
+
+
+class ProtocolError(Exception):
+    """The peer sent what is no MongoDB message; its connection is closed, nothing else happens."""
+
+
+def unauthorized(message: str) -> CommandError:
+    """Error 13."""
+    return CommandError(13, message)
+
+
+def bad_value(message: str) -> CommandError:
+    """Error 2."""
+    return CommandError(2, message)
+
+
+def wrong_type(field: str, expected: str) -> CommandError:
+    """Error 14: the field has a BSON type the command cannot use."""
+    return CommandError(14, f"BSON field '{field}' is the wrong type, expected type '{expected}'")

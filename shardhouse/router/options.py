@@ -1,0 +1,210 @@
+"""The command line: mongos's own options, from arguments and from a mongos YAML file."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from shardhouse.router import MONGODB_VERSION
+
+
+class OptionError(ValueError):
+    """An option is missing, unknown or unusable; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the router was asked to be."""
+
+    config_set: str
+    config_members: tuple[str, ...]
+    key_file: Path
+    port: int = 27017
+    bind_ip: tuple[str, ...] = ("127.0.0.1",)
+    log_path: str | None = None
+    log_append: bool = False
+    pid_file: str | None = None
+    max_connections: int = 65536
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    tls_mode: str = "disabled"
+    tls_certificate: str | None = None
+    tls_ca: str | None = None
+    tls_cluster: str | None = None
+    tls_allow_without_certificates: bool = False
+    argv: tuple[str, ...] = ()
+
+    @property
+    def config_string(self) -> str:
+        """`set/host:port,host:port` of the config servers."""
+        return f"{self.config_set}/{','.join(self.config_members)}"
+
+
+_FILE_KEYS = {
+    "sharding.configDB": "configdb",
+    "security.keyFile": "keyFile",
+    "net.port": "port",
+    "net.bindIp": "bind_ip",
+    "net.maxIncomingConnections": "maxConns",
+    "net.unixDomainSocket.enabled": "",
+    "net.tls.mode": "tlsMode",
+    "net.tls.certificateKeyFile": "tlsCertificateKeyFile",
+    "net.tls.CAFile": "tlsCAFile",
+    "net.tls.clusterFile": "tlsClusterFile",
+    "net.tls.allowConnectionsWithoutCertificates": "tlsAllowConnectionsWithoutCertificates",
+    "systemLog.destination": "",
+    "systemLog.path": "logpath",
+    "systemLog.logAppend": "logappend",
+    "processManagement.pidFilePath": "pidfilepath",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(message)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="shardhouse router",
+        description="A query router for MongoDB sharded clusters, started like mongos.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--configdb", metavar="SET/HOST:PORT,...", help="the config servers")
+    add("--keyFile", metavar="FILE", help="the key the cluster's members share")
+    add("--port", type=int, metavar="N")
+    add("--bind_ip", metavar="ADDRESS,...")
+    add("--logpath", metavar="FILE")
+    add("--logappend", action="store_true", default=None)
+    add("--pidfilepath", metavar="FILE")
+    add("--maxConns", type=int, metavar="N")
+    add("--setParameter", action="append", metavar="NAME=VALUE")
+    add("--config", "-f", metavar="FILE", help="a YAML file with the same options")
+    add("--tlsMode", choices=("disabled", "requireTLS"))
+    add("--tlsCertificateKeyFile", metavar="FILE")
+    add("--tlsCAFile", metavar="FILE")
+    add("--tlsClusterFile", metavar="FILE")
+    add("--tlsAllowConnectionsWithoutCertificates", action="store_true", default=None)
+    add("--nounixsocket", action="store_true", help="accepted; there never is a Unix socket")
+    add("--version", action="version", version=f"shardhouse router for MongoDB {MONGODB_VERSION}")
+    return parser
+
+
+def parse(argv: Sequence[str]) -> Options:
+    """Options from arguments, which win over those of `--config`; OptionError if they are wrong."""
+    given = {name: value for name, value in vars(_parser().parse_args(argv)).items() if value}
+    values: dict[str, Any] = {**_from_file(given.get("config")), **given}
+    name, members = _config_servers(values.get("configdb"))
+    options = Options(
+        config_set=name,
+        config_members=members,
+        key_file=_readable("--keyFile", values.get("keyFile")),
+        port=_port(values.get("port", 27017)),
+        bind_ip=tuple(_split(values.get("bind_ip", "127.0.0.1"))),
+        log_path=values.get("logpath"),
+        log_append=bool(values.get("logappend")),
+        pid_file=values.get("pidfilepath"),
+        max_connections=int(values.get("maxConns", 65536)),
+        parameters=_parameters(values.get("setParameter", ())),
+        tls_mode=values.get("tlsMode", "disabled"),
+        tls_certificate=values.get("tlsCertificateKeyFile"),
+        tls_ca=values.get("tlsCAFile"),
+        tls_cluster=values.get("tlsClusterFile"),
+        tls_allow_without_certificates=bool(values.get("tlsAllowConnectionsWithoutCertificates")),
+        argv=tuple(argv),
+    )
+    _check_tls(options)
+    return options
+
+
+def _config_servers(text: object) -> tuple[str, tuple[str, ...]]:
+    if not isinstance(text, str) or not text:
+        raise OptionError("--configdb is required: --configdb SET/HOST:PORT[,HOST:PORT...]")
+    name, slash, hosts = text.partition("/")
+    members = tuple(_split(hosts))
+    if not slash or not name or not members:
+        raise OptionError(f"--configdb must be SET/HOST:PORT[,HOST:PORT...], not {text!r}")
+    for member in members:
+        host, _, port = member.rpartition(":")
+        if not host or not port.isdigit():
+            raise OptionError(f"--configdb: {member!r} is not HOST:PORT")
+    return name, members
+
+
+def _readable(option: str, value: object) -> Path:
+    if not isinstance(value, str):
+        raise OptionError(f"{option} is required")
+    path = Path(value)
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise OptionError(f"{option}: cannot read {value}: {error.strerror}") from error
+
+
+def _port(value: object) -> int:
+    if isinstance(value, int) and 0 < value < 65536:
+        return value
+    raise OptionError(f"--port must be 1 to 65535, not {value!r}")
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in str(text).split(",") if part.strip()]
+
+
+def _parameters(values: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
+    if isinstance(values, Mapping):
+        return {name: str(value) for name, value in values.items()}
+    parameters = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise OptionError(f"--setParameter must be NAME=VALUE, not {text!r}")
+        parameters[name] = value
+    return parameters
+
+
+def _check_tls(options: Options) -> None:
+    if options.tls_mode not in ("disabled", "requireTLS"):
+        raise OptionError(f"--tlsMode must be disabled or requireTLS, not {options.tls_mode!r}")
+    if options.tls_mode == "disabled":
+        return
+    if not options.tls_certificate or not options.tls_ca:
+        raise OptionError("--tlsMode requireTLS needs --tlsCertificateKeyFile and --tlsCAFile")
+    _readable("--tlsCertificateKeyFile", options.tls_certificate)
+    _readable("--tlsCAFile", options.tls_ca)
+    if options.tls_cluster:
+        _readable("--tlsClusterFile", options.tls_cluster)
+
+
+def _from_file(name: str | None) -> dict[str, Any]:
+    if name is None:
+        return {}
+    yaml = importlib.import_module("yaml")  # only a start with --config pays for it
+    try:
+        content = yaml.safe_load(_readable("--config", name).read_text("utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise OptionError(f"--config: {name} is not YAML: {error}") from error
+    if not isinstance(content, Mapping):
+        raise OptionError(f"--config: {name} must hold sections such as `net:` and `sharding:`")
+    values: dict[str, Any] = {}
+    for key, value in _flatten(content):
+        if key not in _FILE_KEYS and key != "setParameter":
+            raise OptionError(f"--config: {key} is not an option of the router")
+        values[_FILE_KEYS.get(key, key)] = value
+    values.pop("", None)
+    return values
+
+
+def _flatten(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in content.items():
+        if isinstance(value, Mapping) and key != "setParameter":
+            found += _flatten(value, f"{prefix}{key}.")
+        else:
+            found.append((f"{prefix}{key}", value))
+    return found

@@ -1,0 +1,1 @@
+"""Which node leads each replica set. `description` decides, `monitor` asks the nodes."""

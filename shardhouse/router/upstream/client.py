@@ -1,0 +1,236 @@
+"""Runs commands on shards: finds the node, sends, reads errors, follows a primary that moved."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bson import Timestamp
+
+from shardhouse.router.catalog.cache import CONFIG
+from shardhouse.router.clock import Clock
+from shardhouse.router.errors import (
+    NOT_PRIMARY_CODES,
+    STALE_CODES,
+    CommandError,
+    NodeUnreachableError,
+    ShardReplyError,
+)
+from shardhouse.router.logs import Log
+from shardhouse.router.topology.monitor import SELECTION_TIMEOUT, Monitor
+from shardhouse.router.upstream.connection import Connection, connect
+from shardhouse.router.upstream.encoder import DirectCursorId, encode, operation_time
+from shardhouse.router.upstream.pool import Pool
+from shardhouse.router.wire import raw
+
+PRIMARY: Mapping[str, Any] = {"mode": "primary"}
+MAJORITY_WRITE: Mapping[str, Any] = {"w": "majority", "wtimeout": 60_000}
+INTERNAL_FIELDS = (
+    "$clusterTime", "$configTime", "$topologyTime", "$gleStats", "operationTime", "electionId",
+    "opTime", "readOnly", "lastCommittedOpTime",
+)  # fmt: skip
+"""What members tell each other in a reply; no client sees it from a mongos."""
+
+
+class StaleRoutingError(ShardReplyError):
+    """The shard knows newer routing than we do: refresh, then send again."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """A successful answer: its fields (internal ones removed), who gave it, and its time."""
+
+    fields: raw.Document
+    address: str
+    shard: str
+    time: Timestamp | None
+
+
+class Cluster:
+    """All nodes: the config servers under the id `config`, and the shards under theirs."""
+
+    def __init__(
+        self, config_servers: str, key: bytes, tls: ssl.SSLContext | None, clock: Clock, log: Log
+    ) -> None:
+        self._key = key
+        self._tls = tls
+        self._clock = clock
+        self._log = log
+        self._pools: dict[str, Pool] = {}
+        self._monitors: dict[str, Monitor] = {}
+        self._refreshing = asyncio.Lock()
+        self._watch(CONFIG, config_servers)
+
+    @property
+    def shards(self) -> list[str]:
+        """Ids of the shards known now."""
+        return [name for name in self._monitors if name != CONFIG]
+
+    @property
+    def pools(self) -> Mapping[str, Pool]:
+        """Connection pools by node address."""
+        return self._pools
+
+    def connection_string(self, shard: str) -> str:
+        """`set/host:port,...` of a shard."""
+        return self._monitors[shard].known.connection_string
+
+    def start(self) -> None:
+        """Begin to watch the config servers."""
+        self._monitors[CONFIG].start()
+
+    def stop(self) -> None:
+        """Stop watching, close what is idle."""
+        for monitor in self._monitors.values():
+            monitor.stop()
+        for pool in self._pools.values():
+            pool.clear()
+
+    async def refresh_shards(self) -> None:
+        """Learn which shards there are, from `config.shards`."""
+        async with self._refreshing:
+            listed = {
+                str(document["_id"]): str(document["host"])
+                for document in await self.read_config("shards", {})
+            }
+            for gone in set(self.shards) - set(listed):
+                self._monitors.pop(gone).stop()
+            for name, hosts in listed.items():
+                if name not in self._monitors:
+                    self._watch(name, hosts).start()
+
+    async def read_config(
+        self, collection: str, query: Mapping[str, Any], sort: Mapping[str, int] | None = None
+    ) -> Sequence[raw.Document]:
+        """Documents of `config.<collection>`, majority committed, not older than any reply seen."""
+        return await self.read(CONFIG, collection, query, sort)
+
+    async def read(
+        self,
+        db: str,
+        collection: str,
+        query: Mapping[str, Any],
+        sort: Mapping[str, int] | None = None,
+    ) -> Sequence[raw.Document]:
+        """All documents a query finds on the config servers, shallowly decoded."""
+        concern: dict[str, Any] = {"level": "majority"}
+        if self._clock.config_time is not None:
+            concern["afterClusterTime"] = self._clock.config_time
+        command: dict[str, Any] = {"find": collection, "filter": query, "readConcern": concern}
+        if sort:
+            command["sort"] = sort
+        reply = await self.run(CONFIG, command, db)
+        cursor = raw.shallow(bytes(reply.fields["cursor"].raw))
+        documents = [raw.shallow(bytes(found.raw)) for found in cursor["firstBatch"]]
+        while cursor["id"]:
+            more = {"getMore": DirectCursorId(cursor["id"]), "collection": collection}
+            reply = await self.run_on(reply.address, CONFIG, more, db)
+            cursor = raw.shallow(bytes(reply.fields["cursor"].raw))
+            documents += [raw.shallow(bytes(found.raw)) for found in cursor["nextBatch"]]
+        return documents
+
+    async def ask_config(self, command: dict[str, Any]) -> raw.Document:
+        """A command on `admin` of the config servers, its reply fully decoded."""
+        return raw.deep((await self.run(CONFIG, command, "admin")).fields)
+
+    async def run(
+        self,
+        shard: str,
+        command: Mapping[str, Any],
+        db: str,
+        *,
+        sequences: Sequence[tuple[str, bytes]] = (),
+        preference: Mapping[str, Any] = PRIMARY,
+        attempts: int = 1,
+        patience: float = SELECTION_TIMEOUT,
+    ) -> Reply:
+        """Run a command on a member of a shard.
+
+        `attempts` above 1 repeat it after a broken connection or a change of primary: only for
+        what may safely run twice.
+        """
+        while True:
+            attempts -= 1
+            monitor = await self._monitor(shard)
+            member = await monitor.select(preference, patience)
+            try:
+                return await self.run_on(member.address, shard, command, db, sequences=sequences)
+            except (NodeUnreachableError, ShardReplyError) as error:
+                lost = isinstance(error, NodeUnreachableError) or error.code in NOT_PRIMARY_CODES
+                if not lost or attempts <= 0:
+                    raise
+
+    async def run_on(
+        self,
+        address: str,
+        shard: str,
+        command: Mapping[str, Any],
+        db: str,
+        *,
+        sequences: Sequence[tuple[str, bytes]] = (),
+    ) -> Reply:
+        """Run a command on one node; CommandError for whatever it answers but success."""
+        timed = (
+            {**command, "$clusterTime": self._clock.gossip()} if self._clock.now.time else command
+        )
+        encoded = encode(timed, db, sequences)
+        try:
+            fields = await self._pool(address).request(encoded)
+        except NodeUnreachableError as error:
+            self._suspect(shard, address, str(error))
+            raise
+        time = operation_time(encoded.name, fields)
+        gossip = fields.get("$clusterTime")
+        if gossip is not None:
+            self._clock.advance(gossip["clusterTime"])
+        config_time = fields.get("$configTime")
+        if config_time is not None and (
+            self._clock.config_time is None or config_time > self._clock.config_time
+        ):
+            self._clock.config_time = config_time
+        for name in INTERNAL_FIELDS:
+            fields.pop(name, None)
+        if fields.get("ok") == 1:
+            return Reply(fields, address, shard, time)
+        error = error_of(fields)
+        if error.code in NOT_PRIMARY_CODES:
+            self._suspect(shard, address, error.message)
+        raise error
+
+    def _suspect(self, shard: str, address: str, reason: str) -> None:
+        monitor = self._monitors.get(shard)
+        if monitor is not None:
+            monitor.suspect(address, reason)
+
+    async def _monitor(self, shard: str) -> Monitor:
+        if shard not in self._monitors:
+            await self.refresh_shards()
+        try:
+            return self._monitors[shard]
+        except KeyError:
+            raise CommandError(70, f"Shard {shard} not found") from None
+
+    def _watch(self, name: str, hosts: str) -> Monitor:
+        monitor = Monitor(hosts, self._dial, self._log)
+        self._monitors[name] = monitor
+        return monitor
+
+    async def _dial(self, address: str) -> Connection:
+        return await connect(address, self._tls)
+
+    def _pool(self, address: str) -> Pool:
+        pool = self._pools.get(address)
+        if pool is None:
+            pool = Pool(lambda: connect(address, self._tls, self._key))
+            self._pools[address] = pool
+        return pool
+
+
+def error_of(fields: raw.Document) -> ShardReplyError:
+    """The exception for an `ok: 0` reply."""
+    if fields.get("code") in STALE_CODES:
+        return StaleRoutingError(fields)
+    return ShardReplyError(fields)

@@ -1,0 +1,134 @@
+"""One connection to a cluster member: connect, log in as `__system`, one request at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+from shardhouse.router.auth.scram import ClientConversation
+from shardhouse.router.errors import NodeUnreachableError, ProtocolError
+from shardhouse.router.upstream.encoder import Encoded, encode
+from shardhouse.router.wire import messages, raw
+
+_HANDSHAKE_TIMEOUT = 10.0
+_INTERNAL = {"internalClient": {"minWireVersion": 17, "maxWireVersion": 17}}
+
+
+class Connection(asyncio.Protocol):
+    """Sends `Encoded` commands and awaits their replies, one after the other."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.closed: str | None = None
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._waiting: asyncio.Future[bytes] | None = None
+        self._request_id = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio calls this once the connection is up."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Collect a reply; the node speaks only when asked."""
+        buffer = self._buffer
+        buffer += data
+        try:
+            size = messages.frame_size(buffer)
+        except ProtocolError as error:
+            self.close(str(error))
+            return
+        if size is None or len(buffer) < size:
+            return
+        frame = bytes(buffer[:size])
+        del buffer[:size]
+        if self._waiting is None or self._waiting.done():
+            self.close("node sent what nobody asked for")
+        else:
+            self._waiting.set_result(frame)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio calls this when the connection ends."""
+        self.close(str(exc or "connection closed by the node"))
+
+    def close(self, reason: str) -> None:
+        """End the connection; who waits for a reply gets NodeUnreachableError."""
+        self.closed = self.closed or reason
+        if self._transport is not None:
+            self._transport.abort()
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(NodeUnreachableError(self.address, reason))
+
+    async def request(self, command: Encoded) -> raw.Document:
+        """The reply, top level decoded. If the caller is cancelled, the connection closes."""
+        if self.closed is not None or self._transport is None:
+            raise NodeUnreachableError(self.address, self.closed)
+        self._request_id = (self._request_id + 1) & 0x7FFFFFFF
+        self._waiting = asyncio.get_running_loop().create_future()
+        frame = messages.op_msg(self._request_id, 0, command.body, sequences=command.sequences)
+        self._transport.write(frame)
+        try:
+            answer = await self._waiting
+        except asyncio.CancelledError:
+            self.close("request abandoned")
+            raise
+        finally:
+            self._waiting = None
+        return raw.shallow(messages.parse(answer).body)
+
+    async def log_in(self, key: bytes) -> None:
+        """Shake hands as a cluster member and authenticate with the cluster's key."""
+        await self._must(encode({"hello": 1, **_INTERNAL}, "admin"))
+        conversation = ClientConversation("__system", key)
+        started = await self._must(
+            encode(
+                {
+                    "saslStart": 1,
+                    "mechanism": "SCRAM-SHA-256",
+                    "payload": conversation.first(),
+                    "options": {"skipEmptyExchange": True},
+                },
+                "local",
+            )
+        )
+        finished = await self._must(
+            encode(
+                {
+                    "saslContinue": 1,
+                    "conversationId": started["conversationId"],
+                    "payload": conversation.final(bytes(started["payload"])),
+                },
+                "local",
+            )
+        )
+        conversation.verify(bytes(finished["payload"]))
+
+    async def _must(self, command: Encoded) -> Mapping[str, Any]:
+        reply = await self.request(command)
+        if reply.get("ok") != 1:
+            raise NodeUnreachableError(self.address, f"{command.name}: {reply.get('errmsg')}")
+        return reply
+
+
+async def connect(address: str, tls: ssl.SSLContext | None, key: bytes | None = None) -> Connection:
+    """Open a connection, logged in if a key is given; NodeUnreachableError if that fails."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    connection = Connection(address)
+    try:
+        async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection, host, int(port), ssl=tls, server_hostname=host if tls else None
+            )
+            if key is not None:
+                await connection.log_in(key)
+    except (OSError, ValueError, KeyError, ProtocolError) as error:  # timeouts are OSErrors
+        connection.close(str(error))
+        raise NodeUnreachableError(address, error or "timed out") from error
+    except BaseException:
+        connection.close("connecting was given up")
+        raise
+    return connection

@@ -1,0 +1,81 @@
+"""Connections to one node, kept for reuse, with a limit; who finds none free waits in line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from shardhouse.router.errors import NodeUnreachableError
+from shardhouse.router.upstream.connection import Connection
+from shardhouse.router.upstream.encoder import Encoded
+from shardhouse.router.wire import raw
+
+LIMIT = 100
+
+
+class Pool:
+    """At most `limit` connections; the one used last is used first, so that the rest can rest."""
+
+    def __init__(self, open_one: Callable[[], Awaitable[Connection]], limit: int = LIMIT) -> None:
+        self._open_one = open_one
+        self._limit = limit
+        self._idle: list[Connection] = []
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.in_use = 0
+
+    @property
+    def idle(self) -> int:
+        """Connections open and unused."""
+        return len(self._idle)
+
+    async def request(self, command: Encoded) -> raw.Document:
+        """Run one command on a connection of the pool."""
+        connection = await self._acquire()
+        try:
+            return await connection.request(command)
+        except NodeUnreachableError:
+            self.clear()  # the others are most likely dead too
+            raise
+        finally:
+            self._release(connection)
+
+    def clear(self) -> None:
+        """Close the idle connections."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close("pool cleared")
+
+    async def _acquire(self) -> Connection:
+        while self.in_use >= self._limit:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._wake_next()
+                raise
+        self.in_use += 1
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.closed is None:
+                return connection
+        try:
+            return await self._open_one()
+        except BaseException:
+            self.in_use -= 1
+            self._wake_next()
+            raise
+
+    def _release(self, connection: Connection) -> None:
+        self.in_use -= 1
+        if connection.closed is None:
+            self._idle.append(connection)
+        self._wake_next()
+
+    def _wake_next(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return

@@ -1,0 +1,173 @@
+"""Which commands, with which fields, may be sent to a shard: the allow-list as data.
+
+`client` fields are a client's to choose; `internal` ones only the router adds. Fields are those of
+the 6.0 command reference; internal ones were tried against 6.0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+GENERIC = _words(
+    "$db lsid $clusterTime $configTime $topologyTime $readPreference maxTimeMS comment"
+)
+CLIENT_GENERIC = _words(
+    "$db lsid $clusterTime $readPreference $queryOptions maxTimeMS comment txnNumber autocommit"
+    " startTransaction apiVersion apiStrict apiDeprecationErrors $configTime $topologyTime"
+    " $audit $client $tenant readConcern writeConcern"
+)
+"""Generic arguments; read by the router itself, none is copied to a shard unread."""
+
+VERSIONS = frozenset({"shardVersion", "databaseVersion"})
+TRANSACTION = _words("txnNumber autocommit startTransaction coordinator")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One command that may go upstream."""
+
+    client: frozenset[str]
+    internal: frozenset[str]
+    read_concern: bool = False
+    write_concern: bool = False
+    cluster: bool = False
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """All fields beside the command's name."""
+        return self.client | self.internal
+
+
+def _rule(
+    client: str = "", internal: frozenset[str] | str = VERSIONS, *, concerns: str = "",
+    cluster: bool = False,
+) -> Rule:  # fmt: skip
+    added = _words(internal) if isinstance(internal, str) else internal
+    read, write = "r" in concerns, "w" in concerns
+    extra = {"readConcern"} if read else set()
+    if write:
+        extra.add("writeConcern")
+    return Rule(_words(client), added | extra | GENERIC, read, write, cluster)
+
+
+_DIRECT_WRITE = VERSIONS | TRANSACTION | {"stmtIds"}
+_DIRECT_READ = VERSIONS | TRANSACTION
+_NONE: frozenset[str] = frozenset()
+
+_FIND = (
+    "filter sort projection hint skip limit batchSize singleBatch min max returnKey showRecordId"
+    " noCursorTimeout allowPartialResults collation allowDiskUse let"
+)
+_AGGREGATE = "pipeline cursor explain allowDiskUse bypassDocumentValidation hint collation let"
+_CREATE = (
+    "capped size max storageEngine validator validationLevel validationAction indexOptionDefaults"
+    " viewOn pipeline collation autoIndexId idIndex timeseries expireAfterSeconds clusteredIndex"
+    " changeStreamPreAndPostImages"
+)
+_COLL_MOD = (
+    "index validator validationLevel validationAction viewOn pipeline timeseries expireAfterSeconds"
+    " changeStreamPreAndPostImages recordPreImages dryRun"
+)
+_DDL = frozenset({"databaseVersion"})
+_USER = "pwd customData roles digestPassword mechanisms authenticationRestrictions privileges"
+
+RULES: Mapping[str, Rule] = {
+    # handshake
+    "hello": _rule(
+        internal="internalClient client compression topologyVersion maxAwaitTimeMS hello"
+    ),
+    "saslStart": _rule(internal="mechanism payload options"),
+    "saslContinue": _rule(internal="conversationId payload"),
+    "ping": _rule(),
+    "buildInfo": _rule(),
+    # reads
+    "find": _rule(f"{_FIND} tailable awaitData oplogReplay", _DIRECT_READ, concerns="r"),
+    "count": _rule("query limit skip hint collation fields", _DIRECT_READ, concerns="r"),
+    "distinct": _rule("key query collation", _DIRECT_READ, concerns="r"),
+    "aggregate": _rule(_AGGREGATE, _DIRECT_READ | {"fromMongos", "needsMerge"}, concerns="rw"),
+    "getMore": _rule("collection batchSize", TRANSACTION),
+    "killCursors": _rule("cursors"),
+    "clusterFind": _rule(f"{_FIND} tailable awaitData", _NONE, concerns="r", cluster=True),
+    "clusterAggregate": _rule(_AGGREGATE, _NONE, concerns="rw", cluster=True),
+    "clusterGetMore": _rule("collection batchSize", _NONE, cluster=True),
+    "explain": _rule("verbosity"),
+    # writes
+    "insert": _rule("documents ordered bypassDocumentValidation", _DIRECT_WRITE, concerns="w"),
+    "update": _rule("updates ordered bypassDocumentValidation let", _DIRECT_WRITE, concerns="w"),
+    "delete": _rule("deletes ordered let", _DIRECT_WRITE, concerns="w"),
+    "findAndModify": _rule(
+        "query sort remove update new fields upsert bypassDocumentValidation collation arrayFilters"
+        " hint let",
+        _DIRECT_WRITE,
+        concerns="w",
+    ),
+    "clusterInsert": _rule(
+        "documents ordered bypassDocumentValidation", _NONE, concerns="w", cluster=True
+    ),
+    "clusterUpdate": _rule(
+        "updates ordered bypassDocumentValidation let", _NONE, concerns="w", cluster=True
+    ),
+    "clusterDelete": _rule("deletes ordered let", _NONE, concerns="w", cluster=True),
+    # collections, indexes, databases
+    "create": _rule(_CREATE, _DDL, concerns="w"),
+    "createIndexes": _rule("indexes commitQuorum", VERSIONS, concerns="w"),
+    "listCollections": _rule("filter nameOnly authorizedCollections cursor", _DDL),
+    "listIndexes": _rule("cursor", VERSIONS),
+    "listDatabases": _rule("filter nameOnly authorizedDatabases", _NONE),
+    "dbStats": _rule("scale freeStorage", VERSIONS),
+    "collStats": _rule("scale", VERSIONS),
+    "validate": _rule("full repair metadata background", VERSIONS),
+    "_shardsvrDropIndexes": _rule("index", _DDL, concerns="w"),
+    "_shardsvrDropCollection": _rule("", _DDL, concerns="w"),
+    "_shardsvrDropDatabase": _rule("", _DDL, concerns="w"),
+    "_shardsvrRenameCollection": _rule("to dropTarget stayTemp", _DDL, concerns="w"),
+    "_shardsvrCollMod": _rule(_COLL_MOD, _DDL, concerns="w"),
+    "_shardsvrCreateCollection": _rule(
+        "shardKey unique numInitialChunks presplitHashedZones collation timeseries",
+        _DDL,
+        concerns="w",
+    ),
+    # cluster administration, on the config servers
+    "_configsvrCreateDatabase": _rule("primaryShardId enableSharding", _NONE, concerns="w"),
+    "_configsvrAddShard": _rule("name", _NONE, concerns="w"),
+    "_configsvrRemoveShard": _rule("", _NONE, concerns="w"),
+    "_configsvrMoveRange": _rule(
+        "toShard min max waitForDelete forceJumbo secondaryThrottle", _NONE, concerns="w"
+    ),
+    "_configsvrBalancerStart": _rule(),
+    "_configsvrBalancerStop": _rule(),
+    "_configsvrBalancerStatus": _rule(),
+    "splitChunk": _rule("", "from keyPattern epoch timestamp min max splitKeys"),
+    "getShardMap": _rule(),
+    "getDefaultRWConcern": _rule("inMemory"),
+    "_getUserCacheGeneration": _rule(),
+    # users and roles, on the config servers
+    "usersInfo": _rule(
+        "showCredentials showCustomData showPrivileges showAuthenticationRestrictions filter"
+    ),
+    "rolesInfo": _rule("showPrivileges showBuiltinRoles showAuthenticationRestrictions"),
+    **{
+        name: _rule(_USER, _NONE, concerns="w")
+        for name in _words(
+            "createUser updateUser dropUser dropAllUsersFromDatabase grantRolesToUser"
+            " revokeRolesFromUser createRole updateRole dropRole dropAllRolesFromDatabase"
+            " grantRolesToRole revokeRolesFromRole grantPrivilegesToRole revokePrivilegesFromRole"
+        )
+    },
+    # sessions
+    "endSessions": _rule(),
+    "refreshSessions": _rule(),
+    "killSessions": _rule(),
+    "killAllSessionsByPattern": _rule(),
+}
+
+EXPLAINABLE = _words(
+    "find count distinct aggregate update delete findAndModify clusterFind clusterAggregate"
+)
+"""What `explain` may hold. The cluster writes are missing: explaining one kills the shard."""

@@ -1,0 +1,1 @@
+"""Bytes to messages and back: framing, compression, raw BSON. Pure, no I/O, knows no command."""
