@@ -1,0 +1,226 @@
+"""Reads what is true of every node and writes it; starts again what died, with back-off.
+
+One thread. It sleeps until a process ends (the runtime tells) or the interval is over, so an idle
+installation costs next to nothing. It owns no state that matters: after a restart of the service it
+reads everything anew.
+"""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+import structlog
+
+from shardhouse.domain.model import Group, GroupType, Instance, Node, Role, Status
+from shardhouse.errors import ShardhouseError
+from shardhouse.mongo import status
+from shardhouse.mongo.admin import Clients
+from shardhouse.mongo.status import MemberStatus
+from shardhouse.nodes.runtime import NodeRef
+from shardhouse.store import instances
+from shardhouse.workflows import processes
+from shardhouse.workflows.context import Context, now
+
+FIRST_DELAY = 0.5
+"""Seconds before a died process is started again; doubled at each further death."""
+LONGEST_DELAY = 60.0
+STEADY = 60.0
+"""Seconds a process must have run for its next death to count as its first."""
+USAGE_INTERVAL = 30.0
+CLIENT_TIMEOUT = 2.0
+log = structlog.get_logger()
+
+
+@dataclass
+class Patience:
+    """Back-off of one node: when it may be started again, and how long to wait next time."""
+
+    due: float = 0.0
+    delay: float = FIRST_DELAY
+
+    def died(self, moment: float) -> None:
+        """Count a death; `due` is when the next start is allowed."""
+        if moment - self.due > self.delay + STEADY:
+            self.delay = FIRST_DELAY
+        self.due = moment + self.delay
+        self.delay = min(LONGEST_DELAY, self.delay * 2)
+
+
+class Monitor:
+    """Keeps the store's word about nodes and instances true, and their processes alive."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._deaths: SimpleQueue[NodeRef | None] = SimpleQueue()
+        self._watched: set[NodeRef] = set()
+        self._waiting: dict[NodeRef, Patience] = {}
+        self._down: set[NodeRef] = set()
+        self._clients: dict[str, Clients] = {}
+        self._measured = 0.0
+        self._thread = Thread(target=self._run, name="monitor", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; returns when it has ended."""
+        self._deaths.put(None)
+        self._thread.join()
+        for clients in self._clients.values():
+            clients.close()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._look()
+            except Exception:
+                log.exception("monitor failed; it goes on")
+            try:
+                died = self._deaths.get(timeout=self._pause())
+            except Empty:
+                continue
+            if died is None:
+                return
+            self._watched.discard(died)
+
+    def _pause(self) -> float:
+        """Seconds until the next look: the interval, or sooner when a restart is due."""
+        moment = time.monotonic()
+        dues = [self._waiting[ref].due - moment for ref in self._down]
+        return max(0.05, min([self._context.settings.monitor_interval, *dues]))
+
+    def _look(self) -> None:
+        with self._context.database.read() as connection:
+            living = instances.live(connection)
+        serving = [item for item in living if item.status in processes.SERVING]
+        self._forget({item.id for item in serving})
+        for instance in serving:
+            if not instance.action:
+                self._revive(instance)
+            self._judge(instance)
+        if time.monotonic() - self._measured > USAGE_INTERVAL:
+            self._measure(serving)
+            self._measured = time.monotonic()
+
+    def _revive(self, instance: Instance) -> None:
+        """Watch what runs; start again what does not, when its back-off is over."""
+        for group in instance.groups:
+            for node in group.nodes:
+                ref = NodeRef(instance.id, node.id)
+                if ref not in self._watched:
+                    self._attend(instance, group, node, ref)
+
+    def _attend(self, instance: Instance, group: Group, node: Node, ref: NodeRef) -> None:
+        runtime = self._context.runtime
+        state = runtime.state(ref)
+        patience = self._waiting.setdefault(ref, Patience())
+        moment = time.monotonic()
+        if state.running:
+            self._watch(ref)
+            return
+        if ref not in self._down:
+            patience.died(moment)
+            self._down.add(ref)
+            log.warning("node died", instance=instance.id, node=node.id, reason=state.exit_reason)
+        if moment < patience.due:
+            return
+        try:
+            launch = processes.launcher(self._context, instance)
+            processes.ensure_one(self._context, instance, group, node, launch)
+        except ShardhouseError as error:
+            patience.died(moment)
+            log.warning("not started", instance=instance.id, node=node.id, reason=error.message)
+        else:
+            self._watch(ref)
+
+    def _watch(self, ref: NodeRef) -> None:
+        self._down.discard(ref)
+        self._watched.add(ref)
+        self._context.runtime.on_exit(ref, self._deaths.put)
+
+    def _judge(self, instance: Instance) -> None:
+        """Ask the instance's nodes how they are, and write what differs."""
+        if instance.id not in self._clients:
+            self._clients[instance.id] = self._context.clients(instance, CLIENT_TIMEOUT)
+        clients = self._clients[instance.id]
+        found = {
+            node.id: member
+            for group in instance.groups
+            for node, member in zip(group.nodes, self._members(group, clients), strict=True)
+        }
+        with self._context.database.write() as connection:
+            for node in instance.nodes:
+                member = found[node.id]
+                status_now = Status.NORMAL if member.healthy else Status.ABNORMAL
+                if (node.status, node.role) != (status_now, member.role):
+                    instances.set_nodes(connection, [node.id], status_now, member.role)
+                    log.info(
+                        "node changed",
+                        instance=instance.id,
+                        node=node.id,
+                        status=status_now,
+                        role=member.role,
+                        detail=member.detail,
+                    )
+            verdict = Status.NORMAL if serves(instance, found) else Status.ABNORMAL
+            if verdict is not instance.status:
+                instances.set_status(connection, instance.id, verdict, now())
+                log.info("instance changed", instance=instance.id, status=verdict)
+
+    def _members(self, group: Group, clients: Clients) -> tuple[MemberStatus, ...]:
+        """Status of a group's nodes; one whose process is known to be down is not asked."""
+        up = [
+            node.host
+            for node in group.nodes
+            if NodeRef(group.instance_id, node.id) not in self._down
+        ]
+        if group.type is GroupType.MONGOS:
+            answers = {host: status.router(host, clients) for host in up}
+        else:
+            answers = {member.host: member for member in status.members(up, clients)}
+        away = "its process is not running"
+        return tuple(
+            answers.get(node.host, MemberStatus(node.host, Role.UNKNOWN, False, away))
+            for node in group.nodes
+        )
+
+    def _measure(self, serving: list[Instance]) -> None:
+        """Measure what each node's volume holds."""
+        used: dict[str, int] = {}
+        for instance in serving:
+            for group in instance.groups:
+                for node in group.nodes if group.type.holds_data else ():
+                    with suppress(ShardhouseError):
+                        ref = NodeRef(instance.id, node.id)
+                        measured = self._context.runtime.usage(ref).data
+                        if measured != node.used_bytes:
+                            used[node.id] = measured
+        with self._context.database.write() as connection:
+            instances.set_usage(connection, used)
+
+    def _forget(self, living: set[str]) -> None:
+        """Drop what is known of instances that are gone."""
+        for instance_id in set(self._clients) - living:
+            self._clients.pop(instance_id).close()
+        self._watched = {ref for ref in self._watched if ref.instance_id in living}
+        self._down = {ref for ref in self._down if ref.instance_id in living}
+        gone = [ref for ref in self._waiting if ref.instance_id not in living]
+        for ref in gone:
+            del self._waiting[ref]
+
+
+def serves(instance: Instance, found: dict[str, MemberStatus]) -> bool:
+    """Whether clients can read and write everywhere: each set has a primary and a majority of
+    healthy members, and at least one router answers."""
+    for group in instance.groups:
+        members = [found[node.id] for node in group.nodes]
+        healthy = sum(member.healthy for member in members)
+        if group.type is GroupType.MONGOS:
+            if not healthy:
+                return False
+        elif 2 * healthy <= len(members) or Role.PRIMARY not in {m.role for m in members}:
+            return False
+    return True
