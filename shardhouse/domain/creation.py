@@ -139,6 +139,11 @@ def _datastore(value: object, limits: Limits) -> tuple[str, str]:
     )
 
 
+def storage_types(dialect: str) -> tuple[str, ...]:
+    """Storage classes a data node may ask for."""
+    return _STORAGE[dialect]
+
+
 def storage_engines(version: str, dialect: str) -> tuple[str, ...]:
     """Names a version's storage engine may be called by, the default first.
 

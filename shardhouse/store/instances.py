@@ -5,7 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from shardhouse.domain.model import (
     BackupStrategy,
@@ -33,7 +46,8 @@ class Filter:
     vpc_id: str = ""
     subnet_id: str = ""
     tags: tuple[tuple[str, str], ...] = ()
-    nothing: bool = False
+    #: The id of the last instance of the page before (`marker` of OpenStack clients).
+    after: str = ""
 
 
 def add(connection: Connection, instance: Instance) -> None:
@@ -132,9 +146,11 @@ def search(
 ) -> tuple[list[Instance], int]:
     """One page of a project's instances, newest first, and how many match in all."""
     query = _matching(select(INSTANCES), project_id, wanted)
+    if wanted.after:
+        query = query.where(_behind(wanted.after))
     order = (INSTANCES.c.created_at.desc(), INSTANCES.c.id)
     rows = connection.execute(query.order_by(*order).offset(offset).limit(limit)).all()
-    if offset == 0 and len(rows) < limit:
+    if offset == 0 and not wanted.after and len(rows) < limit:
         return _assemble(connection, rows), len(rows)
     count = select(func.count()).select_from(INSTANCES)
     total = connection.execute(_matching(count, project_id, wanted)).scalar_one()
@@ -238,8 +254,6 @@ def _context(instance_id: str, name: str) -> str:
 
 def _matching(query: Select[Any], project_id: str, wanted: Filter) -> Select[Any]:
     query = query.where(INSTANCES.c.project_id == project_id, INSTANCES.c.deleted_at.is_(None))
-    if wanted.nothing:
-        return query.where(INSTANCES.c.id == "")
     for field in ("id", "name", "mode", "vpc_id", "subnet_id"):
         if value := getattr(wanted, field):
             query = query.where(INSTANCES.c[field] == value)
@@ -251,6 +265,13 @@ def _matching(query: Select[Any], project_id: str, wanted: Filter) -> Select[Any
         )
         query = query.where(tagged)
     return query
+
+
+def _behind(instance_id: str) -> ColumnElement[bool]:
+    """Whether a row comes after the given instance in a list."""
+    mark = select(INSTANCES.c.created_at).where(INSTANCES.c.id == instance_id).scalar_subquery()
+    older = INSTANCES.c.created_at < mark
+    return or_(older, and_(INSTANCES.c.created_at == mark, INSTANCES.c.id > instance_id))
 
 
 def _assemble(connection: Connection, rows: Sequence[Row[Any]]) -> list[Instance]:

@@ -1,0 +1,1 @@
+"""The DDS v3 API: one module per resource, the wire's names and JSON types, no rules."""
