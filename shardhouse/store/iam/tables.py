@@ -1,13 +1,8 @@
 """Tables of IAM. Ids are 32 lower-case hex characters; moments are UTC."""
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -15,24 +10,9 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
-from sqlalchemy.types import TypeDecorator
 
 from shardhouse.store.metadata import METADATA
-
-
-class Moment(TypeDecorator[datetime]):
-    """An aware UTC datetime; kept without its zone, because SQLite has none."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Store in UTC."""
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Read as UTC."""
-        return None if value is None else value.replace(tzinfo=UTC)
+from shardhouse.store.tables import Moment
 
 
 def _owner(table: str, *, primary_key: bool = False) -> Column[str]:
