@@ -166,9 +166,9 @@ def _region(value: object, limits: Limits) -> str:
 
 
 def _zones(value: object, limits: Limits) -> tuple[str, ...]:
-    zones = tuple(
-        zone.strip() for zone in rules.text("availability_zone", value, "DBS.280244").split(",")
-    )
+    if not isinstance(value, str):
+        rules.text("availability_zone", value, "DBS.280244")
+    zones = tuple(zone.strip() for zone in str(value).split(","))
     for zone in zones:
         rules.text("availability_zone", zone, "DBS.280244")
         if limits.zones:

@@ -28,6 +28,7 @@ _PASSWORD_CLASSES = {
 _PASSWORD_CHARACTERS = re.compile(f"[A-Za-z0-9{re.escape(SPECIAL_CHARACTERS)}]*")
 _PORTS = (27017, 27018, 27019)
 _MAX_TAGS = 20
+_MAX_TEXT = 64
 _MAX_KEEP_DAYS = 732
 _INTEGER = re.compile(r"-?\d{1,18}")
 
@@ -44,9 +45,13 @@ def shown(value: object) -> str:
 
 
 def text(field: str, value: object, code: str = "DBS.200001") -> str:
-    """A string that is not empty."""
+    """A string of 1 to 64 characters."""
     if not isinstance(value, str) or not value:
         raise bad_parameter(field, f"a non-empty string is required, got {shown(value)}", code)
+    if len(value) > _MAX_TEXT:
+        raise bad_parameter(
+            field, f"at most {_MAX_TEXT} characters are allowed, got {len(value)}", "DBS.280271"
+        )
     return value
 
 
