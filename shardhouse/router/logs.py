@@ -25,15 +25,15 @@ class Log:
             return cls(sys.stdout)
         return cls(Path(path).open("a" if append else "w", encoding="utf-8"))
 
-    def info(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
+    def note(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
         """An event worth knowing."""
         self._write("I", component, message, ctx, attr)
 
-    def warning(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
+    def alert(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
         """An event that needs attention if it goes on."""
         self._write("W", component, message, ctx, attr)
 
-    def error(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
+    def fail(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
         """An event that should not have happened."""
         self._write("E", component, message, ctx, attr)
 

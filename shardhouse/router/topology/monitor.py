@@ -86,7 +86,7 @@ class Monitor:
         before, self.known = self.known, known
         if (before.primary and before.primary.address) != (known.primary and known.primary.address):
             primary = known.primary.address if known.primary else None
-            self._log.info("NETWORK", "Primary changed", "monitor", set=known.name, primary=primary)
+            self._log.note("NETWORK", "Primary changed", "monitor", set=known.name, primary=primary)
         if before.members.keys() != known.members.keys():
             self.start()
         self._changed.set()
@@ -100,7 +100,7 @@ class Monitor:
                 # Whatever went wrong with one member, it is asked again.
                 if str(error) != reported:
                     reported = str(error)
-                    self._log.warning(
+                    self._log.alert(
                         "NETWORK", "Member does not answer", "monitor", host=address, error=reported
                     )
                 self._set(description.failed(self.known, address, str(error)))

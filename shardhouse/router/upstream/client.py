@@ -195,10 +195,10 @@ class Cluster:
             fields.pop(name, None)
         if fields.get("ok") == 1:
             return Reply(fields, address, shard, time)
-        error = error_of(fields)
-        if error.code in NOT_PRIMARY_CODES:
-            self._suspect(shard, address, error.message)
-        raise error
+        refusal = error_of(fields)
+        if refusal.code in NOT_PRIMARY_CODES:
+            self._suspect(shard, address, refusal.message)
+        raise refusal
 
     def _suspect(self, shard: str, address: str, reason: str) -> None:
         monitor = self._monitors.get(shard)

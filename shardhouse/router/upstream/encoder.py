@@ -1,6 +1,6 @@
 """The only writer of what goes to a shard: a command not allowed here cannot be sent at all.
 
-Besides the allow-list (`rules`), five combinations which crash or leak in a 6.0.5 shard are refused:
+Besides the allow-list (`rules`), five combinations which crash or leak in a 6.0.5 shard are out:
 
 1. a transaction number on a cluster command aborts the process;
 2. a tailable or change stream cursor under a cluster command aborts it;

@@ -1,0 +1,279 @@
+"""What each command needs: from a client's command to privileges. Pure.
+
+One function per kind of command; the command table says which applies. Each row was compared with
+a 6.0.5 server, which accepted exactly these actions and refused with any one of them missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+
+from shardhouse.router.auth import pipelines
+from shardhouse.router.auth.privileges import (
+    ANY_NORMAL,
+    CLUSTER,
+    Alternatives,
+    Need,
+    Requirement,
+    Resource,
+)
+from shardhouse.router.command import Command, check_database
+from shardhouse.router.errors import CommandError, bad_value
+from shardhouse.router.wire import raw
+
+Rule = Callable[[Command], Iterable[Requirement]]
+
+
+def nothing(_: Command) -> Iterable[Requirement]:
+    """Anyone who may run the command at all."""
+    return ()
+
+
+def cluster(*actions: str) -> Rule:
+    """Actions on the cluster."""
+    found = [Need(CLUSTER, action) for action in actions]
+    return lambda _: found
+
+
+def on_collection(*actions: str) -> Rule:
+    """Actions on the collection the command names."""
+    return lambda command: [Need(_named(command), action) for action in actions]
+
+
+def on_database(*actions: str) -> Rule:
+    """Actions on the command's database."""
+    return lambda command: [Need(Resource(command.db), action) for action in actions]
+
+
+def on_argument(*actions: str) -> Rule:
+    """Actions on the collection given as a whole namespace."""
+    return lambda command: [
+        Need(Resource(*command.namespace_argument()), action) for action in actions
+    ]
+
+
+def on_settings(*actions: str) -> Rule:
+    """Actions on `config.settings`, where the balancer's switch is."""
+    return lambda _: [Need(Resource("config", "settings"), action) for action in actions]
+
+
+def _named(command: Command) -> Resource:
+    return Resource(command.db, command.collection)
+
+
+def insert(command: Command) -> Iterator[Requirement]:
+    """insert."""
+    yield from _writes(command, {"insert"})
+
+
+def update(command: Command) -> Iterator[Requirement]:
+    """update, with insert if any statement may insert."""
+    actions = {"update"}
+    for statement in command.documents("updates"):
+        if raw.fields(statement).keys() & {"upsert"} and raw.shallow(statement)["upsert"]:
+            actions.add("insert")
+    yield from _writes(command, actions)
+
+
+def delete(command: Command) -> Iterator[Requirement]:
+    """delete."""
+    yield from _writes(command, {"remove"})
+
+
+def find_and_modify(command: Command) -> Iterator[Requirement]:
+    """findAndModify: find, and what it does."""
+    actions = {"find"}
+    if command.body.get("remove"):
+        actions.add("remove")
+    else:
+        actions.add("update")
+        if command.body.get("upsert"):
+            actions.add("insert")
+    yield from _writes(command, actions)
+
+
+def _writes(command: Command, actions: set[str]) -> Iterator[Requirement]:
+    resource = _named(command)
+    if resource.database == "admin" and resource.collection in _SERVERS_OWN:
+        raise CommandError(13, f"not authorized on admin to execute command {command.name}")
+    if command.body.get("bypassDocumentValidation"):
+        actions.add("bypassDocumentValidation")
+    for action in sorted(actions):
+        yield Need(resource, action)
+
+
+_SERVERS_OWN = frozenset({"system.users", "system.roles", "system.keys", "system.version"})
+"""Collections of `admin` which are changed by their own commands only."""
+
+
+def aggregate(command: Command) -> Iterator[Requirement]:
+    """aggregate: all its pipeline reads and writes."""
+    collection = "" if command.value in (1, 1.0) else command.collection
+    bypass = bool(command.body.get("bypassDocumentValidation"))
+    return pipelines.needs(command.db, collection, command.body.get("pipeline"), bypass=bypass)
+
+
+def explain(rules: Callable[[str], Rule | None]) -> Rule:
+    """explain: what the command inside needs."""
+
+    def needs(command: Command) -> Iterable[Requirement]:
+        inner = explained(command)
+        rule = rules(inner.name)
+        if rule is None:
+            raise CommandError(59, f"Explain failed due to unknown command: {inner.name}")
+        return rule(inner)
+
+    return needs
+
+
+def explained(command: Command) -> Command:
+    """The command inside an explain."""
+    if not isinstance(command.value, RawBSONDocument):
+        raise CommandError(14, "BSON field 'explain.explain' is the wrong type, expected 'object'")
+    content = bytes(command.value.raw)
+    raw.fields(content)
+    body = raw.shallow(content)
+    return Command(next(iter(body), ""), command.db, body)
+
+
+def create(command: Command) -> Iterator[Requirement]:
+    """create: createCollection or insert; a view also needs what it reads."""
+    resource = _named(command)
+    yield Alternatives(((Need(resource, "createCollection"),), (Need(resource, "insert"),)))
+    yield from _view(command)
+
+
+def coll_mod(command: Command) -> Iterator[Requirement]:
+    """collMod; changing a view also needs what it reads."""
+    yield Need(_named(command), "collMod")
+    yield from _view(command)
+
+
+def _view(command: Command) -> Iterator[Requirement]:
+    source = command.get("viewOn", str)
+    if source is not None:
+        yield from pipelines.needs(command.db, source, command.body.get("pipeline", []))
+
+
+def rename(command: Command) -> Iterator[Requirement]:
+    """renameCollection."""
+    source = Resource(*command.namespace_argument())
+    database, _, collection = str(command.body.get("to")).partition(".")
+    check_database(database)
+    target = Resource(database, collection)
+    apart = (
+        Need(source, "find"),
+        Need(source, "dropCollection"),
+        Need(target, "insert"),
+        Need(target, "createIndex"),
+        *((Need(target, "dropCollection"),) if command.body.get("dropTarget") else ()),
+    )
+    within = (Need(Resource(database), "renameCollectionSameDB"),)
+    special = source.collection.startswith("system.") or collection.startswith("system.")
+    if source.database == database and not special:
+        yield Alternatives((within, apart))
+    else:
+        yield from apart
+
+
+def list_collections(command: Command) -> Iterator[Requirement]:
+    """listCollections; who asks for names of what it may use needs nothing (they are filtered)."""
+    if not (command.body.get("nameOnly") and command.body.get("authorizedCollections")):
+        yield Need(Resource(command.db), "listCollections")
+
+
+def create_user(command: Command) -> Iterator[Requirement]:
+    """createUser: and granting each of its roles."""
+    yield Need(Resource(command.db), "createUser")
+    yield from _roles(command, "grantRole")
+    if "authenticationRestrictions" in command.body:
+        yield Need(Resource(command.db), "setAuthenticationRestriction")
+
+
+def update_user(command: Command) -> Iterator[Requirement]:
+    """updateUser, of someone else (one's own password is a matter of the handler)."""
+    database = Resource(command.db)
+    if "pwd" in command.body or "mechanisms" in command.body:
+        yield Need(database, "changePassword")
+    if "customData" in command.body:
+        yield Need(database, "changeCustomData")
+    if "roles" in command.body:
+        yield Need(ANY_NORMAL, "revokeRole")
+        yield from _roles(command, "grantRole")
+    if "authenticationRestrictions" in command.body:
+        yield Need(database, "setAuthenticationRestriction")
+
+
+def create_role(command: Command) -> Iterator[Requirement]:
+    """createRole: and granting what it holds."""
+    yield Need(Resource(command.db), "createRole")
+    yield from _roles(command, "grantRole")
+    yield from _privileges(command, "grantRole")
+    if "authenticationRestrictions" in command.body:
+        yield Need(Resource(command.db), "setAuthenticationRestriction")
+
+
+def update_role(command: Command) -> Iterator[Requirement]:
+    """updateRole: granting what it shall hold, taking what it held."""
+    yield Need(ANY_NORMAL, "revokeRole")
+    yield from _roles(command, "grantRole")
+    yield from _privileges(command, "grantRole")
+    if "authenticationRestrictions" in command.body:
+        yield Need(Resource(command.db), "setAuthenticationRestriction")
+
+
+def roles(action: str) -> Rule:
+    """grantRoles..., revokeRoles...: the action on each role's database."""
+    return lambda command: _roles(command, action)
+
+
+def role_privileges(action: str) -> Rule:
+    """grantPrivilegesToRole, revokePrivilegesFromRole: the action where each privilege applies."""
+    return lambda command: _privileges(command, action)
+
+
+def _roles(command: Command, action: str) -> Iterator[Requirement]:
+    for role in command.get("roles", list, []):
+        database = command.db
+        if isinstance(role, RawBSONDocument):
+            database = str(raw.shallow(bytes(role.raw)).get("db", ""))
+        elif not isinstance(role, str):
+            raise bad_value("a role is a name or {role, db}")
+        yield Need(Resource(database), action)
+
+
+def _privileges(command: Command, action: str) -> Iterator[Requirement]:
+    for content in command.documents("privileges") if "privileges" in command.body else ():
+        resource = raw.deep(content).get("resource")
+        if not isinstance(resource, dict):
+            raise bad_value("a privilege is {resource, actions}")
+        database = resource.get("db")
+        # What reaches beyond one database is granted on `admin`, as the server does.
+        yield Need(Resource(database) if database else Resource("admin"), action)
+
+
+def info(action: str, name_field: str) -> Rule:
+    """usersInfo, rolesInfo: the action wherever one that is asked for lives."""
+
+    def needs(command: Command) -> Iterator[Requirement]:
+        for database, _ in asked(command.value, name_field, command.db):
+            yield Need(ANY_NORMAL if database is None else Resource(database), action)
+
+    return needs
+
+
+def asked(value: Any, name_field: str, db: str) -> list[tuple[str | None, str | None]]:
+    """Which users or roles are asked for, as `(database, name)`; None stands for all."""
+    if isinstance(value, list):
+        return [one for item in value for one in asked(item, name_field, db)]
+    if isinstance(value, str):
+        return [(db, value)]
+    if isinstance(value, RawBSONDocument):
+        content = raw.deep(value)
+        if content.get("forAllDBs"):
+            return [(None, None)]
+        return [(str(content.get("db", db)), str(content.get(name_field)))]
+    return [(db, None)]

@@ -1,0 +1,108 @@
+"""A client's command as received: its name, its database, its fields. Reading it is pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+
+from shardhouse.router.errors import CommandError, bad_value, wrong_type
+from shardhouse.router.wire import raw
+
+_BAD_IN_DATABASE = frozenset('/\\. "$\0')
+
+
+@dataclass(slots=True)
+class Command:
+    """`body` is decoded at its top level only, `sequences` (of documents) not at all."""
+
+    name: str
+    db: str
+    body: raw.Document
+    sequences: Mapping[str, bytes] = field(default_factory=dict)
+    _statements: dict[str, list[bytes]] = field(default_factory=dict)
+
+    @property
+    def value(self) -> Any:
+        """What follows the command's name."""
+        return next(iter(self.body.values()))
+
+    @property
+    def collection(self) -> str:
+        """The collection the command names first; InvalidNamespace (73) if that is no name."""
+        name = self.value
+        if not isinstance(name, str):
+            raise CommandError(73, f"collection name has invalid type for command {self.name}")
+        if not name or "\0" in name or name.startswith(".") or len(name) > 235:
+            raise CommandError(73, f"Invalid namespace specified '{self.db}.{name}'")
+        return name
+
+    @property
+    def namespace(self) -> str:
+        """`database.collection` of the collection named first."""
+        return f"{self.db}.{self.collection}"
+
+    def namespace_argument(self) -> tuple[str, str]:
+        """Database and collection from a command that is given a whole namespace."""
+        text = self.value
+        database, dot, collection = text.partition(".") if isinstance(text, str) else ("", "", "")
+        if not dot or not collection:
+            raise CommandError(73, f"Invalid namespace specified '{text}'")
+        check_database(database)
+        return database, collection
+
+    def get(self, name: str, kind: type | tuple[type, ...], default: Any = None) -> Any:
+        """A field of a given type, or the default; TypeMismatch (14) for another type."""
+        value = self.body.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+            expected = kind.__name__ if isinstance(kind, type) else kind[0].__name__
+            raise wrong_type(f"{self.name}.{name}", expected)
+        return value
+
+    def document(self, name: str) -> bytes:
+        """The bytes of an embedded document; of an empty one if it is missing."""
+        value = self.get(name, RawBSONDocument)
+        return _EMPTY if value is None else bytes(value.raw)
+
+    def documents(self, name: str) -> list[bytes]:
+        """A list of documents, be it a sequence or an array in the body."""
+        if name not in self._statements:
+            self._statements[name] = self._read_documents(name)
+        return self._statements[name]
+
+    def _read_documents(self, name: str) -> list[bytes]:
+        payload = self.sequences.get(name)
+        if payload is not None:
+            return raw.documents(payload)
+        listed = self.get(name, list)
+        if listed is None:
+            raise CommandError(40414, f"BSON field '{self.name}.{name}' is missing but required")
+        if not all(isinstance(item, RawBSONDocument) for item in listed):
+            raise wrong_type(f"{self.name}.{name}", "object")
+        return [bytes(item.raw) for item in listed]
+
+
+_EMPTY = raw.encode({})
+
+
+def read(body: bytes, sequences: Mapping[str, bytes]) -> Command:
+    """A command from an OP_MSG; InvalidBSON or CommandError if it is none."""
+    fields = raw.shallow(body)
+    name = next(iter(fields), "")
+    db = fields.get("$db")
+    if not isinstance(db, str):
+        raise CommandError(40571, "OP_MSG requests require a $db argument")
+    check_database(db)
+    if not sequences.keys().isdisjoint(fields):
+        raise bad_value("a field is given both in the command and as a document sequence")
+    return Command(name, db, fields, sequences)
+
+
+def check_database(name: str) -> None:
+    """InvalidNamespace (73) unless the text can name a database."""
+    if not 0 < len(name) < 64 or not _BAD_IN_DATABASE.isdisjoint(name):
+        raise CommandError(73, f"Invalid database name: '{name}'")

@@ -1,0 +1,224 @@
+"""One running command: what the client asked, who asked, and the way to the shards for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from bson import Timestamp
+from bson.raw_bson import RawBSONDocument
+
+from shardhouse.router.auth.privileges import Privileges, Requirement
+from shardhouse.router.auth.users import User
+from shardhouse.router.catalog.cache import CONFIG, Database, Routing
+from shardhouse.router.catalog.chunks import RoutingTable
+from shardhouse.router.catalog.versions import UNSHARDED
+from shardhouse.router.command import Command
+from shardhouse.router.errors import CommandError, bad_value, unauthorized
+from shardhouse.router.router import Router
+from shardhouse.router.session import ClientSession
+from shardhouse.router.upstream.client import MAJORITY_WRITE, PRIMARY, Reply, StaleRoutingError
+from shardhouse.router.upstream.rules import CLIENT_GENERIC, RULES
+from shardhouse.router.wire import raw
+
+READ_ATTEMPTS = 3
+STALE_ROUNDS = 10
+
+T = TypeVar("T")
+_MODES = frozenset({"primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"})
+_NOBODY = Privileges(())
+
+
+@dataclass(slots=True)
+class Call:
+    """Handlers get one of these, and return the fields of the reply."""
+
+    router: Router
+    session: ClientSession
+    command: Command
+    user: User | None = None
+    lsid: dict[str, Any] | None = None
+    operation_time: Timestamp | None = None
+    preference: Mapping[str, Any] = PRIMARY
+
+    @property
+    def body(self) -> raw.Document:
+        """The command's fields."""
+        return self.command.body
+
+    @property
+    def db(self) -> str:
+        """The command's database."""
+        return self.command.db
+
+    @property
+    def privileges(self) -> Privileges:
+        """What the user may do."""
+        return self.user.privileges if self.user else _NOBODY
+
+    @property
+    def transaction_number(self) -> Any:
+        """The number of a retryable write, if it is one."""
+        return self.body.get("txnNumber")
+
+    def require(self, requirements: Iterable[Requirement]) -> None:
+        """Unauthorized (13) unless the user has all of these."""
+        privileges = self.privileges
+        if not all(privileges.allow(requirement) for requirement in requirements):
+            raise unauthorized(
+                f"not authorized on {self.db} to execute command {self.command.name}"
+            )
+
+    def build(self, name: str, value: Any, source: Command | None = None) -> raw.Document:
+        """A command for a shard: `name` with `value`, and the client's fields that `name` accepts.
+
+        Any other field of the client's is an error, as it is in a server. Concerns are filled in.
+        """
+        source = source or self.command
+        rule = RULES[name]
+        built: raw.Document = {name: value}
+        first = True
+        for field, content in source.body.items():
+            if first:
+                first = False
+            elif field in rule.client:
+                built[field] = content
+            elif field not in CLIENT_GENERIC:
+                raise CommandError(
+                    40415, f"BSON field '{source.name}.{field}' is an unknown field."
+                )
+        for field in ("maxTimeMS", "comment"):
+            if field in source.body:
+                built[field] = source.body[field]
+        if rule.read_concern:
+            built["readConcern"] = self.read_concern()
+        if rule.write_concern:
+            built["writeConcern"] = self.write_concern()
+        return built
+
+    def read_concern(self) -> Mapping[str, Any]:
+        """The client's read concern, completed."""
+        given = self.command.get("readConcern", RawBSONDocument)
+        concern = raw.shallow(bytes(given.raw)) if given is not None else {}
+        return concern if "level" in concern else {**self.router.default_read_concern, **concern}
+
+    def write_concern(self) -> Mapping[str, Any]:
+        """The client's write concern, completed."""
+        given = self.command.get("writeConcern", RawBSONDocument)
+        concern = raw.shallow(bytes(given.raw)) if given is not None else {}
+        return concern if "w" in concern else {**self.router.default_write_concern, **concern}
+
+    def read_preference(self) -> None:
+        """Take `$readPreference` from the command."""
+        given = self.command.get("$readPreference", RawBSONDocument)
+        if given is not None:
+            self.preference = raw.deep(given)
+            if self.preference.get("mode") not in _MODES:
+                raise bad_value("Could not parse $readPreference mode")
+
+    async def run(
+        self,
+        shard: str,
+        command: Mapping[str, Any],
+        *,
+        db: str | None = None,
+        sequences: Sequence[tuple[str, bytes]] = (),
+        attempts: int = 1,
+        follow_preference: bool = False,
+    ) -> Reply:
+        """Run on a shard (its primary unless the read preference is to be followed)."""
+        preference = PRIMARY
+        sent = dict(command)
+        if self.lsid is not None:
+            sent["lsid"] = self.lsid
+        if self.preference is not PRIMARY:
+            sent["$readPreference"] = self.preference
+            if follow_preference:
+                preference = self.preference
+        reply = await self.router.cluster.run(
+            shard,
+            sent,
+            db or self.db,
+            sequences=sequences,
+            preference=preference,
+            attempts=attempts,
+        )
+        self.saw(reply)
+        return reply
+
+    def saw(self, reply: Reply) -> None:
+        """Remember when what this reply tells can be read back."""
+        if reply.time is not None and (
+            self.operation_time is None or reply.time > self.operation_time
+        ):
+            self.operation_time = reply.time
+
+    async def on_config(
+        self, command: Mapping[str, Any], db: str = "admin", attempts: int = 1
+    ) -> raw.Document:
+        """Run on the config servers."""
+        return (await self.run(CONFIG, command, db=db, attempts=attempts)).fields
+
+    async def routed(self, namespace: str, attempt: Callable[[Routing], Awaitable[T]]) -> T:
+        """Run `attempt` with the namespace's routing, again with newer one while it proves old."""
+        for rounds in range(STALE_ROUNDS):
+            routing = await self.router.catalog.routing(namespace)
+            try:
+                return await attempt(routing)
+            except StaleRoutingError as error:
+                await self.refresh(namespace, error.reply, rounds)
+        raise CommandError(82, f"routing of {namespace} kept changing")
+
+    async def refresh(self, namespace: str, stale: Mapping[str, Any], rounds: int) -> None:
+        """Forget what a shard called stale. While the shard itself refreshes, give it a moment."""
+        if stale.get("code") == 249:
+            self.router.catalog.forget_database(str(stale.get("db", namespace.partition(".")[0])))
+        else:
+            self.router.catalog.forget_collection(namespace)
+            named = stale.get("ns")
+            if isinstance(named, str):
+                self.router.catalog.forget_collection(named)
+        if rounds:
+            await asyncio.sleep(0.005 * 2**rounds)
+
+    async def database(self, *, create: bool = False) -> Database:
+        """The command's database; made if asked, else NamespaceNotFound (26) if it is missing."""
+        found = await self.router.catalog.database(self.db)
+        if found is None and create:
+            await self.create_database(self.db)
+            found = await self.router.catalog.database(self.db)
+        if found is None:
+            raise CommandError(26, f"database {self.db} not found")
+        return found
+
+    async def create_database(self, name: str, **options: Any) -> None:
+        """Make a database (harmless if it exists)."""
+        command = {"_configsvrCreateDatabase": name, **options, "writeConcern": MAJORITY_WRITE}
+        await self.on_config(command, attempts=READ_ATTEMPTS)
+        self.router.catalog.forget_database(name)
+
+
+def at_home(database: Database) -> dict[str, Any]:
+    """The versions for an unsharded collection on its database's primary shard."""
+    if database.version is None:
+        return {}
+    return {"shardVersion": UNSHARDED, "databaseVersion": database.version}
+
+
+def database_version(database: Database) -> dict[str, Any]:
+    """The version for a command on a database as such."""
+    return {} if database.version is None else {"databaseVersion": database.version}
+
+
+def owners(routing: Routing, database: Database) -> list[tuple[str, dict[str, Any]]]:
+    """Every shard that holds a part of the collection, with the versions to attach."""
+    if routing.table is None:
+        return [(database.primary, at_home(database))]
+    return [(shard, at(routing.table, shard)) for shard in routing.table.shards]
+
+
+def at(table: RoutingTable, shard: str) -> dict[str, Any]:
+    """The version for a sharded collection on one shard."""
+    return {"shardVersion": table.version(shard)}

@@ -1,0 +1,175 @@
+"""Cursors in replies, getMore, killCursors: a cursor obeys only who opened it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from bson import Int64
+from bson.raw_bson import RawBSONDocument
+
+from shardhouse.router.auth.privileges import Need, Requirement, Resource
+from shardhouse.router.commands.call import Call
+from shardhouse.router.cursors import Cursor
+from shardhouse.router.errors import CommandError, ShardReplyError, unauthorized, wrong_type
+from shardhouse.router.upstream.client import Reply
+from shardhouse.router.upstream.encoder import ClusterCursorId, DirectCursorId
+from shardhouse.router.wire import raw
+
+
+def empty(namespace: str) -> raw.Document:
+    """The reply for a collection that is not there."""
+    return {"cursor": {"firstBatch": [], "id": Int64(0), "ns": namespace}}
+
+
+def opened(
+    call: Call,
+    reply: Reply,
+    namespace: str,
+    kind: type[DirectCursorId] | type[ClusterCursorId],
+    needs: Sequence[Requirement] | None = None,
+) -> raw.Document:
+    """The reply with its cursor under our number; an open cursor is remembered.
+
+    `needs` is what each getMore must still be allowed, `find` on the namespace if not given.
+    """
+    content = bytes(reply.fields["cursor"].raw)
+    remote = _cursor_number(content)
+    database, _, collection = namespace.partition(".")
+    number = Int64(0)
+    if remote:
+        number = call.router.cursors.new_id()
+        default = [Need(Resource(database, collection), "find")]
+        call.router.cursors.add(
+            Cursor(
+                id=number,
+                remote=kind(remote),
+                address=reply.address,
+                shard=reply.shard,
+                database=call.db,
+                collection=_collection_upstream(content),
+                namespace=namespace,
+                owner=call.session.identity,
+                lsid=call.lsid,
+                needs=default if needs is None else needs,
+                never_times_out=bool(call.body.get("noCursorTimeout")),
+            )
+        )
+    reply.fields["cursor"] = _rewritten(content, number, namespace)
+    return reply.fields
+
+
+async def get_more(call: Call) -> raw.Document:
+    """getMore."""
+    number = call.command.value
+    if not isinstance(number, int):
+        raise wrong_type("getMore.getMore", "long")
+    cursor = _own(call, int(number))
+    if call.body.get("collection") != cursor.namespace.partition(".")[2]:
+        raise unauthorized(
+            f"Requested getMore on namespace '{call.db}.{call.body.get('collection')}', but cursor"
+            " belongs to a different namespace"
+        )
+    if cursor.session_id != (bytes(call.lsid["id"]) if call.lsid else None):
+        raise CommandError(50738, f"cursor id {number} was created in another session")
+    if cursor.in_use:
+        raise CommandError(237, f"cursor id {number} is already in use")
+    call.require(cursor.needs)
+    cursor.in_use = True
+    try:
+        return await _next_batch(call, cursor)
+    except BaseException:
+        call.router.cursors.remove(cursor)
+        raise
+    finally:
+        cursor.in_use = False
+        cursor.touched = time.monotonic()
+
+
+async def _next_batch(call: Call, cursor: Cursor) -> raw.Document:
+    clustered = isinstance(cursor.remote, ClusterCursorId)
+    name = "clusterGetMore" if clustered else "getMore"
+    command: dict[str, Any] = {name: cursor.remote, "collection": cursor.collection}
+    for field in ("batchSize", *(() if clustered else ("maxTimeMS",))):
+        if field in call.body:
+            command[field] = call.body[field]
+    if cursor.lsid is not None:
+        command["lsid"] = cursor.lsid
+    try:
+        reply = await call.router.cluster.run_on(
+            cursor.address, cursor.shard, command, cursor.database
+        )
+    except ShardReplyError:
+        if clustered:
+            await call.router.kill_cursor(cursor)
+        raise
+    call.saw(reply)
+    content = bytes(reply.fields["cursor"].raw)
+    if _cursor_number(content):
+        reply.fields["cursor"] = _rewritten(content, cursor.id, cursor.namespace)
+    else:
+        call.router.cursors.remove(cursor)
+        reply.fields["cursor"] = _rewritten(content, Int64(0), cursor.namespace)
+    return reply.fields
+
+
+async def kill_cursors(call: Call) -> raw.Document:
+    """killCursors: each number is reported as killed or not found."""
+    numbers = call.command.get("cursors", list)
+    if not numbers or not all(isinstance(number, int) for number in numbers):
+        raise wrong_type("killCursors.cursors", "array")
+    killed, missing = [], []
+    for number in numbers:
+        cursor = call.router.cursors.get(int(number))
+        if cursor is None or cursor.namespace != call.command.namespace:
+            missing.append(Int64(number))
+            continue
+        if cursor.owner != call.session.identity:
+            call.require([Need(Resource(*_split(cursor.namespace)), "killAnyCursor")])
+        await call.router.kill_cursor(cursor)
+        killed.append(Int64(number))
+    return {
+        "cursorsKilled": killed,
+        "cursorsNotFound": missing,
+        "cursorsAlive": [],
+        "cursorsUnknown": [],
+    }
+
+
+def _own(call: Call, number: int) -> Cursor:
+    cursor = call.router.cursors.get(number)
+    if cursor is None:
+        raise CommandError(43, f"cursor id {number} not found")
+    if cursor.owner != call.session.identity:
+        raise unauthorized(f"cursor id {number} was not created by the authenticated user")
+    return cursor
+
+
+def _split(namespace: str) -> tuple[str, str]:
+    database, _, collection = namespace.partition(".")
+    return database, collection
+
+
+def _cursor_number(content: bytes) -> int:
+    element = raw.find(content, "id")
+    return int.from_bytes(element.value, "little", signed=True) if element else 0
+
+
+def _collection_upstream(content: bytes) -> str:
+    element = raw.find(content, "ns")
+    name = element.value[4:-1].decode() if element else "."
+    return name.partition(".")[2]
+
+
+def _rewritten(content: bytes, number: int, namespace: str) -> RawBSONDocument:
+    """The cursor document with our number, and the namespace the client knows."""
+    number_bytes = int(number).to_bytes(8, "little", signed=True)
+    for kind, name, start, end in raw.elements(content):
+        if name == "id" and kind == 0x12 and content[start:end] != number_bytes:
+            content = content[:start] + number_bytes + content[end:]
+        elif name == "ns" and content[start + 4 : end - 1] != namespace.encode():
+            text = namespace.encode() + b"\0"
+            changed = content[:start] + len(text).to_bytes(4, "little") + text + content[end:]
+            content = len(changed).to_bytes(4, "little") + changed[4:]
+    return RawBSONDocument(content, raw.RAW)

@@ -1,0 +1,164 @@
+"""From a command to its reply: find its row, check the login and the privileges, run it, add the time.
+
+Whatever goes wrong becomes an error reply; an unexpected exception becomes InternalError and is
+logged without the command's content.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+
+from bson.errors import BSONError
+
+from shardhouse.router import command as commands
+from shardhouse.router.auth.users import User
+from shardhouse.router.command import Command
+from shardhouse.router.commands.call import Call
+from shardhouse.router.commands.sessions import stamped
+from shardhouse.router.commands.table import ALIASES, TABLE, Row
+from shardhouse.router.errors import (
+    RETRYABLE_WRITE_CODES,
+    CommandError,
+    bad_value,
+    unauthorized,
+)
+from shardhouse.router.router import Router
+from shardhouse.router.session import ClientSession
+from shardhouse.router.wire import raw
+from shardhouse.router.wire.messages import OP_QUERY, Request
+
+SLOW = 0.1
+"""Seconds from which a command is logged."""
+
+_HELLO = frozenset({"hello", "isMaster", "ismaster"})
+_FIRST_VERSION = frozenset(
+    {
+        "abortTransaction", "aggregate", "authenticate", "collMod", "commitTransaction", "count",
+        "create", "createIndexes", "delete", "distinct", "drop", "dropDatabase", "dropIndexes",
+        "endSessions", "explain", "find", "findAndModify", "getMore", "hello", "insert",
+        "killCursors", "listCollections", "listDatabases", "listIndexes", "ping",
+        "refreshSessions", "saslContinue", "saslStart", "update",
+    }
+)  # fmt: skip
+"""Commands of stable API version 1."""
+
+
+def read(request: Request) -> Command:
+    """The command in a request; CommandError if it cannot be one."""
+    try:
+        if request.opcode != OP_QUERY:
+            return commands.read(request.body, request.sequences)
+        body = raw.shallow(request.body)
+    except BSONError as error:
+        raise CommandError(22, f"Invalid BSON: {error}") from error
+    name = next(iter(body), "")
+    if name not in _HELLO:
+        raise CommandError(
+            352, f"Unsupported OP_QUERY command: {name}. The client driver may require an upgrade."
+        )
+    return Command(name, request.query_namespace.partition(".")[0], body)
+
+
+async def answer(router: Router, session: ClientSession, command: Command) -> raw.Document:
+    """The complete reply to a command."""
+    began = time.monotonic()
+    command.name = ALIASES.get(command.name, command.name)
+    router.statistics.count(command.name)
+    call = Call(router, session, command)
+    try:
+        row = _row(command)
+        await _authorize(call, row)
+        reply = await row.handler(call)
+        reply["ok"] = 1.0
+    except CommandError as error:
+        router.statistics.failures += 1
+        reply = _failed(call, error)
+    except BSONError as error:
+        reply = CommandError(22, f"Invalid BSON: {error}").document
+    except Exception as error:
+        # One command's bug must neither end the connection nor tell the client how we are built.
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        router.log.fail(
+            "COMMAND", "Command failed unexpectedly", session.context, command=command.name,
+            error=type(error).__name__, where=f"{where.filename}:{where.lineno}",
+        )  # fmt: skip
+        reply = CommandError(1, "an internal error occurred").document
+    took = time.monotonic() - began
+    if took > SLOW and command.name not in _HELLO:
+        router.log.note(
+            "COMMAND", "Slow query", session.context, command=command.name, db=command.db,
+            durationMillis=int(took * 1000), ok=reply.get("ok"),
+        )  # fmt: skip
+    return _timed(call, reply)
+
+
+def _row(command: Command) -> Row:
+    row = TABLE.get(command.name)
+    if row is None:
+        raise CommandError(59, f"no such command: '{command.name}'")
+    return row
+
+
+async def _authorize(call: Call, row: Row) -> None:
+    command, session = call.command, call.session
+    call.user = await _current_user(call)
+    if row.login and call.user is None:
+        raise unauthorized(f"command {command.name} requires authentication")
+    if row.admin_only and command.db != "admin":
+        raise unauthorized(f"{command.name} may only be run against the admin database.")
+    if call.router.stopping.is_set() and row.login:
+        raise CommandError(91, "the router is shutting down")
+    _check_api(command)
+    if session.identity is not None:
+        if "$clusterTime" in command.body:
+            call.router.clock.receive(raw.deep(command.body["$clusterTime"]), time.time())
+        if "lsid" in command.body:
+            call.lsid = stamped(command.body["lsid"], call.user)
+    if "autocommit" in command.body or "startTransaction" in command.body:
+        raise CommandError(115, "this router does not serve multi-document transactions yet")
+    if "txnNumber" in command.body and call.lsid is None:
+        raise CommandError(72, "Transaction number requires a session ID to also be specified")
+    call.require(row.needs(command))
+    call.read_preference()
+
+
+async def _current_user(call: Call) -> User | None:
+    """The user of the connection as it is now: it may have been changed or dropped meanwhile."""
+    identity = call.session.identity
+    if identity is None:
+        return None
+    user = await call.router.users.get(*identity)
+    if user is None or user.id != call.session.user_id:
+        call.session.identity = None
+        return None
+    return user
+
+
+def _check_api(command: Command) -> None:
+    version = command.body.get("apiVersion")
+    if version is None:
+        if "apiStrict" in command.body or "apiDeprecationErrors" in command.body:
+            raise bad_value("Provided apiStrict or apiDeprecationErrors without passing apiVersion")
+        return
+    if version != "1":
+        raise CommandError(322, "API version must be 1")
+    if command.body.get("apiStrict") and command.name not in _FIRST_VERSION:
+        raise CommandError(
+            323, f"Provided apiStrict:true, but {command.name} is not in API Version 1"
+        )
+
+
+def _failed(call: Call, error: CommandError) -> raw.Document:
+    if "txnNumber" in call.body and error.code in RETRYABLE_WRITE_CODES:
+        error.labels.append("RetryableWriteError")
+    return error.document
+
+
+def _timed(call: Call, reply: raw.Document) -> raw.Document:
+    clock = call.router.clock
+    signed = clock.for_client()
+    if signed is not None:
+        reply["operationTime"] = call.operation_time or clock.now
+        reply["$clusterTime"] = signed
+    return reply

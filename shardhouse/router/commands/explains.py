@@ -1,0 +1,116 @@
+"""explain: find and aggregate by the cluster commands, everything else shard by shard."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+
+from shardhouse.router.auth.pipelines import is_change_stream
+from shardhouse.router.auth.requirements import explained
+from shardhouse.router.catalog.cache import Routing
+from shardhouse.router.catalog.targeting import key_of_filter
+from shardhouse.router.command import Command
+from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, at_home, owners
+from shardhouse.router.commands.reads import through_cluster
+from shardhouse.router.errors import CommandError
+from shardhouse.router.wire import raw
+
+_VERBOSITIES = frozenset({"queryPlanner", "executionStats", "allPlansExecution"})
+_CLUSTERED = {"find": "clusterFind", "aggregate": "clusterAggregate"}
+
+
+async def explain(call: Call) -> raw.Document:
+    """explain."""
+    inner = explained(call.command)
+    verbosity = call.body.get("verbosity", "allPlansExecution")
+    if verbosity not in _VERBOSITIES:
+        raise CommandError(9, "verbosity string must be one of queryPlanner, executionStats, ...")
+
+    async def attempt(routing: Routing) -> raw.Document:
+        if routing.table is None and routing.database is None:
+            raise CommandError(26, f"database {call.db} not found")
+        name = _CLUSTERED.get(inner.name)
+        if name is None or (inner.name == "find" and routing.table is None):
+            return await _by_shard(call, routing, inner, verbosity)
+        if inner.name == "aggregate" and is_change_stream(inner.body.get("pipeline")):
+            raise CommandError(115, "this router does not serve change streams yet")
+        command = {"explain": _inner(call, name, inner), "verbosity": verbosity}
+        return (await through_cluster(call, routing, command)).fields
+
+    namespace = f"{call.db}.{inner.collection if inner.value not in (1, 1.0) else '$cmd'}"
+    return await call.routed(namespace, attempt)
+
+
+def _inner(call: Call, name: str, inner: Command) -> raw.Document:
+    built = call.build(name, inner.value, inner)
+    built.pop("writeConcern", None)
+    if name == "clusterAggregate":
+        built.setdefault("cursor", {})
+    return built
+
+
+async def _by_shard(call: Call, routing: Routing, inner: Command, verbosity: str) -> raw.Document:
+    assert routing.database is not None
+    targets = owners(routing, routing.database)
+    query = _filter(inner)
+    if routing.table is not None and query is not None:
+        key = key_of_filter(routing.table, query, collated="collation" in inner.body)
+        if key is not None:
+            shard = routing.table.owner(key)
+            targets = [(shard, at(routing.table, shard))]
+    elif routing.table is None:
+        targets = [(routing.database.primary, at_home(routing.database))]
+    command = {"explain": _inner(call, inner.name, inner), "verbosity": verbosity}
+    replies = await asyncio.gather(
+        *(
+            call.run(shard, {**command, **versions}, attempts=READ_ATTEMPTS)
+            for shard, versions in targets
+        )
+    )
+    if routing.table is None:
+        return replies[0].fields
+    return _combined(call, inner, [(r.shard, raw.deep(r.fields)) for r in replies])
+
+
+def _filter(inner: Command) -> bytes | None:
+    field = {"count": "query", "distinct": "query", "findAndModify": "query", "find": "filter"}
+    if inner.name in field:
+        return inner.document(field[inner.name])
+    if inner.name in ("update", "delete"):
+        statements = inner.documents("updates" if inner.name == "update" else "deletes")
+        query = raw.shallow(statements[0]).get("q") if len(statements) == 1 else None
+        return bytes(query.raw) if isinstance(query, RawBSONDocument) else None
+    return None
+
+
+def _combined(call: Call, inner: Command, replies: list[tuple[str, raw.Document]]) -> raw.Document:
+    """One plan over all shards' plans, in the form a mongos gives it."""
+    writes = inner.name in ("update", "delete", "findAndModify")
+    stage = "SHARD_WRITE" if writes else "SHARD_MERGE" if len(replies) > 1 else "SINGLE_SHARD"
+    plans: list[dict[str, Any]] = []
+    stats: list[dict[str, Any]] = []
+    for shard, reply in replies:
+        where = {
+            "shardName": shard,
+            "connectionString": call.router.cluster.connection_string(shard),
+            "serverInfo": reply.get("serverInfo"),
+        }
+        plans.append({**where, **reply.get("queryPlanner", {})})
+        if "executionStats" in reply:
+            stats.append({"shardName": shard, **reply["executionStats"]})
+    result: raw.Document = {
+        "queryPlanner": {
+            "mongosPlannerVersion": 1,
+            "winningPlan": {"stage": stage, "shards": plans},
+        }
+    }
+    if stats:
+        sums = ("nReturned", "totalKeysExamined", "totalDocsExamined")
+        result["executionStats"] = {
+            **{name: sum(one.get(name, 0) for one in stats) for name in sums},
+            "executionTimeMillis": max(one.get("executionTimeMillis", 0) for one in stats),
+            "executionStages": {"stage": stage, "shards": stats},
+        }
+    return result

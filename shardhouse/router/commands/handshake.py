@@ -1,0 +1,173 @@
+"""hello, login, logout: how a connection begins, and who it is from then on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import Int64
+from bson.raw_bson import RawBSONDocument
+
+from shardhouse.router.auth import scram
+from shardhouse.router.commands.call import Call
+from shardhouse.router.errors import CommandError, bad_value
+from shardhouse.router.session import Login
+from shardhouse.router.wire import compression, messages, raw
+
+MAX_DOCUMENT = 16 * 1024 * 1024
+_CONVERSATION = 1
+
+
+async def hello(call: Call) -> raw.Document:
+    """hello, isMaster, ismaster; held back while the client waits for a change."""
+    body, session = call.body, call.session
+    counter = await _awaited(call)
+    legacy = call.command.name.lower() == "ismaster"
+    reply: raw.Document = {
+        "ismaster" if legacy else "isWritablePrimary": True,
+        "msg": "isdbgrid",
+        "topologyVersion": {"processId": call.router.process_id, "counter": Int64(counter)},
+        "maxBsonObjectSize": MAX_DOCUMENT,
+        "maxMessageSizeBytes": messages.MAX_MESSAGE,
+        "maxWriteBatchSize": 100_000,
+        "localTime": datetime.now(UTC),
+        "logicalSessionTimeoutMinutes": 30,
+        "connectionId": session.id,
+        "maxWireVersion": 17,
+        "minWireVersion": 0,
+    }
+    if body.get("helloOk"):
+        reply["helloOk"] = True
+    if session.metadata is None and isinstance(body.get("client"), RawBSONDocument):
+        session.metadata = raw.deep(body["client"])
+        call.router.log.note(
+            "NETWORK", "Client metadata", session.context, remote=session.peer,
+            application=session.metadata.get("application"), driver=session.metadata.get("driver"),
+        )  # fmt: skip
+    if "compression" in body:
+        session.compressors = compression.agreed(body["compression"])
+        if session.compressors:
+            reply["compression"] = session.compressors
+    if isinstance(body.get("saslSupportedMechs"), str):
+        reply["saslSupportedMechs"] = await _mechanisms(call, body["saslSupportedMechs"])
+    if isinstance(body.get("speculativeAuthenticate"), RawBSONDocument):
+        speculative = await _speculative(call, raw.shallow(body["speculativeAuthenticate"].raw))
+        if speculative is not None:
+            reply["speculativeAuthenticate"] = speculative
+    return reply
+
+
+async def _awaited(call: Call) -> int:
+    """The topology's counter, once it differs from the client's or the client's patience ends."""
+    stopping = call.router.stopping
+    known, patience = call.body.get("topologyVersion"), call.body.get("maxAwaitTimeMS")
+    if (known is None) != (patience is None):
+        raise CommandError(31372, "topologyVersion and maxAwaitTimeMS go together")
+    if isinstance(known, RawBSONDocument) and isinstance(patience, int) and patience >= 0:
+        version = raw.shallow(bytes(known.raw))
+        same_process = version.get("processId") == call.router.process_id
+        if same_process and not stopping.is_set() and version.get("counter") == 0:
+            try:
+                async with asyncio.timeout(patience / 1000):
+                    await stopping.wait()
+            except TimeoutError:
+                pass
+    return int(stopping.is_set())
+
+
+async def _mechanisms(call: Call, name: str) -> list[str]:
+    database, _, user_name = name.partition(".")
+    user = await call.router.users.get(database, user_name)
+    return sorted(user.credentials) if user else []
+
+
+async def _speculative(call: Call, body: raw.Document) -> raw.Document | None:
+    """The first step of a login inside hello; a failure is no error, the client logs in later."""
+    try:
+        if next(iter(body), "") != "saslStart":
+            return None
+        return await _begin(call, body, str(body.get("db", "admin")))
+    except CommandError:
+        return None
+
+
+async def sasl_start(call: Call) -> raw.Document:
+    """saslStart."""
+    return await _begin(call, call.body, call.db)
+
+
+async def _begin(call: Call, body: Mapping[str, Any], database: str) -> raw.Document:
+    mechanism, payload = body.get("mechanism"), body.get("payload")
+    if mechanism not in scram.DIGESTS:
+        raise CommandError(334, f"Received authentication for mechanism {mechanism} not enabled")
+    if not isinstance(payload, bytes):
+        raise bad_value("saslStart needs a binary payload")
+    name = scram.user_of(payload)
+    user = await call.router.users.get(database, name)
+    credential = user.credentials.get(mechanism) if user else None
+    known = credential is not None
+    if credential is None:
+        credential = scram.Credential.of_nobody(f"{name}@{database}", mechanism, call.router.secret)
+    conversation = scram.ServerConversation(mechanism, credential)
+    answer = conversation.first(payload)
+    options = body.get("options")
+    skip = isinstance(options, RawBSONDocument) and raw.shallow(options.raw).get(
+        "skipEmptyExchange"
+    )
+    call.session.login = Login(user if known else None, conversation, mechanism, bool(skip))
+    return {"conversationId": _CONVERSATION, "done": False, "payload": answer}
+
+
+async def sasl_continue(call: Call) -> raw.Document:
+    """saslContinue."""
+    session, login = call.session, call.session.login
+    payload = call.body.get("payload")
+    if login is None or call.body.get("conversationId") != _CONVERSATION:
+        raise CommandError(17, "No SASL session state found")
+    if not isinstance(payload, bytes):
+        raise bad_value("saslContinue needs a binary payload")
+    if login.verified:
+        return _finish(call, login, b"")
+    try:
+        answer = login.conversation.final(payload)
+        user = login.user
+        if user is None or not user.may_come_from(session.peer_host, _host(session.local)):
+            raise scram.failed()
+    except CommandError:
+        session.login = None
+        call.router.log.alert(
+            "ACCESS", "Authentication failed", session.context,
+            mechanism=login.mechanism, remote=session.peer,
+            user=login.user.name if login.user else None,
+        )  # fmt: skip
+        raise
+    login.verified = True
+    if login.skip_empty:
+        return _finish(call, login, answer)
+    return {"conversationId": _CONVERSATION, "done": False, "payload": answer}
+
+
+def _finish(call: Call, login: Login, answer: bytes) -> raw.Document:
+    user, session = login.user, call.session
+    assert user is not None
+    session.login = None
+    if session.identity not in (None, (user.database, user.name)):
+        raise CommandError(18, "Each client connection may only be authenticated once.")
+    session.identity, session.user_id = (user.database, user.name), user.id
+    call.router.log.note(
+        "ACCESS", "Authentication succeeded", session.context,
+        mechanism=login.mechanism, remote=session.peer, user=user.name, db=user.database,
+    )  # fmt: skip
+    return {"conversationId": _CONVERSATION, "done": True, "payload": answer}
+
+
+def _host(address: str) -> str:
+    return address.rpartition(":")[0].strip("[]")
+
+
+async def logout(call: Call) -> raw.Document:
+    """logout."""
+    call.session.identity = call.session.user_id = None
+    return {}

@@ -1,0 +1,257 @@
+"""find, aggregate, count, distinct: to the one shard that can answer, else by cluster commands."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bson import Int64
+
+from shardhouse.router.auth.pipelines import PLAIN_STAGES, is_change_stream, stages
+from shardhouse.router.catalog.cache import CONFIG, Routing
+from shardhouse.router.catalog.targeting import owner_of_filter
+from shardhouse.router.catalog.values import sort_key
+from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, at_home, owners
+from shardhouse.router.commands.cursors import empty, opened
+from shardhouse.router.errors import CommandError, ShardReplyError, bad_value
+from shardhouse.router.upstream.client import Reply
+from shardhouse.router.upstream.encoder import ClusterCursorId, DirectCursorId, has_change_stream
+from shardhouse.router.wire import raw
+
+_SHARDED_VIEW = 169
+"""The collection is a view of a sharded one: its shard cannot resolve it alone."""
+
+Target = tuple[str, dict[str, Any]]
+
+
+async def find(call: Call) -> raw.Document:
+    """find."""
+    namespace = call.command.namespace
+    command = call.build("find", call.command.collection)
+    tailable = bool(call.body.get("tailable"))
+    query = call.command.document("filter")
+
+    async def attempt(routing: Routing) -> raw.Document:
+        if routing.database is None:
+            return empty(namespace)
+        target = single(routing, query, has_collation=_collated(call, routing))
+        if target is not None:
+            try:
+                reply = await _direct(call, target, command)
+            except ShardReplyError as error:
+                if error.code != _SHARDED_VIEW:
+                    raise
+            else:
+                return opened(call, reply, namespace, DirectCursorId)
+        if tailable or call.body.get("awaitData"):
+            raise bad_value("tailable cursor requested on non capped collection")
+        merged = call.build("clusterFind", call.command.collection)
+        reply = await through_cluster(call, routing, merged)
+        return opened(call, reply, namespace, ClusterCursorId)
+
+    return await call.routed(namespace, attempt)
+
+
+async def aggregate(call: Call) -> raw.Document:
+    """aggregate."""
+    pipeline = call.body.get("pipeline")
+    if is_change_stream(pipeline) or has_change_stream(pipeline):
+        raise CommandError(115, "this router does not serve change streams yet")
+    whole = call.command.value in (1, 1.0)
+    collection = "$cmd.aggregate" if whole else call.command.collection
+    namespace = f"{call.db}.{collection}"
+    plain = not whole and all(name in PLAIN_STAGES for name, _ in stages(pipeline))
+    merged = call.build("clusterAggregate", call.command.value)
+    if call.body.get("explain"):
+        merged.pop("writeConcern")
+    elif call.command.get("cursor", Mapping) is None:
+        raise CommandError(9, "The 'cursor' option is required, except for aggregate with explain")
+
+    async def attempt(routing: Routing) -> raw.Document:
+        if routing.database is None and not whole and plain:
+            return empty(namespace)
+        target = single(routing, None) if plain and not call.body.get("explain") else None
+        if target is not None:
+            try:
+                command = call.build("aggregate", call.command.value)
+                reply = await _direct(call, target, command)
+            except ShardReplyError as error:
+                if error.code != _SHARDED_VIEW:
+                    raise
+            else:
+                return opened(call, reply, namespace, DirectCursorId)
+        reply = await through_cluster(call, routing, merged)
+        if "cursor" not in reply.fields:
+            return reply.fields
+        return opened(call, reply, namespace, ClusterCursorId)
+
+    return await call.routed(namespace, attempt)
+
+
+async def count(call: Call) -> raw.Document:
+    """count: each shard's number, summed; skip and limit apply to the sum."""
+    namespace = call.command.namespace
+    skip, limit = int(call.body.get("skip") or 0), abs(int(call.body.get("limit") or 0))
+    command = call.build("count", call.command.collection)
+
+    async def attempt(routing: Routing) -> raw.Document:
+        if routing.database is None:
+            return {"n": 0}
+        query = call.command.document("query")
+        target = single(routing, query, has_collation=_collated(call, routing))
+        if target is not None:
+            try:
+                return (await _direct(call, target, command)).fields
+            except ShardReplyError as error:
+                if error.code != _SHARDED_VIEW:
+                    raise
+        if routing.table is None:
+            return await _count_by_pipeline(call, routing, skip, limit)
+        each = {key: value for key, value in command.items() if key != "skip"}
+        if limit:
+            each["limit"] = Int64(skip + limit)
+        replies = await _on_owners(call, routing, each)
+        total = max(sum(int(reply.fields["n"]) for reply in replies) - skip, 0)
+        return {"n": min(total, limit) if limit else total}
+
+    return await call.routed(namespace, attempt)
+
+
+async def _count_by_pipeline(call: Call, routing: Routing, skip: int, limit: int) -> raw.Document:
+    pipeline: list[dict[str, Any]] = [{"$match": call.body.get("query") or {}}]
+    pipeline += [{"$skip": Int64(skip)}] if skip else []
+    pipeline += [{"$limit": Int64(limit)}] if limit else []
+    found = await _first_result(call, routing, [*pipeline, {"$count": "n"}])
+    return {"n": found.get("n", 0)}
+
+
+async def distinct(call: Call) -> raw.Document:
+    """distinct: each shard's values, united (1 and 1.0 are one value), in order."""
+    namespace = call.command.namespace
+    key = call.command.get("key", str)
+    if not key:
+        raise CommandError(40414, "BSON field 'distinct.key' is missing but required")
+    command = call.build("distinct", call.command.collection)
+
+    async def attempt(routing: Routing) -> raw.Document:
+        if routing.database is None:
+            return {"values": []}
+        query = call.command.document("query")
+        target = single(routing, query, has_collation=_collated(call, routing))
+        if target is not None:
+            try:
+                return (await _direct(call, target, command)).fields
+            except ShardReplyError as error:
+                if error.code != _SHARDED_VIEW:
+                    raise
+        if routing.table is None or _collated(call, routing):
+            return await _distinct_by_pipeline(call, routing, key)
+        replies = await _on_owners(call, routing, command)
+        united: dict[Any, Any] = {}
+        for reply in replies:
+            values = raw.encode({"": reply.fields["values"]})
+            listed = raw.fields(values)[""].value
+            for (kind, _, start, end), value in zip(
+                raw.elements(listed), reply.fields["values"], strict=True
+            ):
+                united.setdefault(sort_key(kind, listed[start:end]), value)
+        return {"values": [united[order] for order in sorted(united)]}
+
+    return await call.routed(namespace, attempt)
+
+
+async def _distinct_by_pipeline(call: Call, routing: Routing, key: str) -> raw.Document:
+    found = await _first_result(
+        call,
+        routing,
+        [
+            {"$match": call.body.get("query") or {}},
+            {"$unwind": {"path": f"${key}", "preserveNullAndEmptyArrays": True}},
+            {"$match": {key: {"$exists": True}}},
+            {"$group": {"_id": None, "values": {"$addToSet": f"${key}"}}},
+        ],
+    )
+    return {"values": found.get("values", [])}
+
+
+async def _first_result(
+    call: Call, routing: Routing, pipeline: list[dict[str, Any]]
+) -> raw.Document:
+    command: dict[str, Any] = {
+        "clusterAggregate": call.command.collection,
+        "pipeline": pipeline,
+        "cursor": {},
+        "readConcern": call.read_concern(),
+        "writeConcern": call.router.default_write_concern,
+    }
+    if "collation" in call.body:
+        command["collation"] = call.body["collation"]
+    reply = await through_cluster(call, routing, command)
+    batch = raw.shallow(bytes(reply.fields["cursor"].raw))["firstBatch"]
+    return raw.shallow(bytes(batch[0].raw)) if batch else {}
+
+
+def _collated(call: Call, routing: Routing) -> bool:
+    if "collation" in call.body:
+        return True
+    return routing.table is not None and routing.table.collection.has_collation
+
+
+def single(routing: Routing, query: bytes | None, *, has_collation: bool = False) -> Target | None:
+    """The one shard that can answer a query (None: any query), with versions; None if several."""
+    database, table = routing.database, routing.table
+    if database is None or routing.buckets is not None:
+        return None
+    if table is None:
+        return database.primary, at_home(database)
+    if table.collection.is_timeseries:
+        return None
+    if query is None:
+        only = table.shards[0] if len(table.shards) == 1 else None
+    else:
+        only = owner_of_filter(table, query, collated=has_collation)
+    return None if only is None else (only, at(table, only))
+
+
+async def _direct(call: Call, target: Target, command: Mapping[str, Any]) -> Reply:
+    shard, versions = target
+    return await call.run(
+        shard, {**command, **versions}, attempts=READ_ATTEMPTS, follow_preference=True
+    )
+
+
+async def _on_owners(call: Call, routing: Routing, command: Mapping[str, Any]) -> list[Reply]:
+    assert routing.database is not None
+    targets = owners(routing, routing.database)
+    return list(await asyncio.gather(*(_direct(call, target, command) for target in targets)))
+
+
+async def through_cluster(
+    call: Call,
+    routing: Routing,
+    command: Mapping[str, Any],
+    sequences: Sequence[tuple[str, bytes]] = (),
+) -> Reply:
+    """Let a shard run the command over all shards; one that holds data of it, if there is one."""
+    if routing.table is not None:
+        candidates = routing.table.shards
+    elif routing.database is not None and routing.database.primary != CONFIG:
+        candidates = [routing.database.primary]
+    else:
+        if not call.router.cluster.shards:
+            await call.router.cluster.refresh_shards()
+        candidates = call.router.cluster.shards
+    if not candidates:
+        raise CommandError(70, "the cluster has no shards yet")
+    shard = random.choice(candidates)  # noqa: S311 spreads load
+    attempts = READ_ATTEMPTS if _only_reads(command) else 1
+    return await call.run(shard, command, sequences=sequences, attempts=attempts)
+
+
+def _only_reads(command: Mapping[str, Any]) -> bool:
+    if "clusterAggregate" not in command:
+        return "clusterFind" in command or "explain" in command
+    encoded = raw.encode({"": command["pipeline"]})
+    return b"$out\0" not in encoded and b"$merge\0" not in encoded

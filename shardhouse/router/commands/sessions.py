@@ -1,0 +1,93 @@
+"""Logical sessions: a client's `lsid` made unmistakable, and the commands on sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from typing import Any
+
+from bson import Binary
+from bson.raw_bson import RawBSONDocument
+
+from shardhouse.router.auth.privileges import CLUSTER, Need
+from shardhouse.router.auth.users import User
+from shardhouse.router.commands.call import Call
+from shardhouse.router.errors import CommandError
+from shardhouse.router.wire import raw
+
+_NOBODY = hashlib.sha256(b"").digest()
+
+
+def stamped(given: object, user: User | None) -> dict[str, Any]:
+    """A client's lsid with the digest of its user, which keeps users' sessions apart."""
+    if not isinstance(given, RawBSONDocument):
+        raise CommandError(14, "'lsid' must be an object")
+    content = raw.shallow(bytes(given.raw))
+    identifier = content.get("id")
+    if not isinstance(identifier, Binary) or identifier.subtype != 4 or len(identifier) != 16:
+        raise CommandError(14, "'lsid.id' must be a UUID")
+    own = user.digest if user else _NOBODY
+    if "uid" in content and bytes(content["uid"]) != own:
+        raise CommandError(13, "Unauthorized to set user digest in LogicalSessionId")
+    return {"id": identifier, "uid": own}
+
+
+async def start(call: Call) -> raw.Document:
+    """startSession."""
+    identifier = bytearray(os.urandom(16))
+    identifier[6] = identifier[6] & 0x0F | 0x40
+    identifier[8] = identifier[8] & 0x3F | 0x80
+    return {"id": {"id": Binary(bytes(identifier), 4)}, "timeoutMinutes": 30}
+
+
+async def end(call: Call) -> raw.Document:
+    """endSessions, refreshSessions."""
+    await _everywhere(call, {call.command.name: _listed(call)})
+    return {}
+
+
+async def kill(call: Call) -> raw.Document:
+    """killSessions: one's own, with the cursors they hold open; without any, all of one's own."""
+    sessions = _listed(call)
+    for session in sessions:
+        for cursor in call.router.cursors.of_session(bytes(session["id"])):
+            if cursor.owner == call.session.identity:
+                await call.router.kill_cursor(cursor)
+    if sessions:
+        await _everywhere(call, {"killSessions": sessions})
+    else:
+        own = call.user.digest if call.user else _NOBODY
+        await _everywhere(call, {"killAllSessionsByPattern": [{"uid": own}]})
+    return {}
+
+
+async def kill_all(call: Call) -> raw.Document:
+    """killAllSessions: everyone's, or those of the users listed."""
+    call.require([Need(CLUSTER, "killAnySession")])
+    users = call.command.documents("killAllSessions")
+    patterns: list[dict[str, Any]] = [{}] if not users else []
+    for content in users:
+        user = raw.deep(content)
+        digest = hashlib.sha256(f"{user.get('user')}@{user.get('db')}".encode()).digest()
+        patterns.append({"uid": digest})
+    await _everywhere(call, {"killAllSessionsByPattern": patterns})
+    return {}
+
+
+def _listed(call: Call) -> list[dict[str, Any]]:
+    value = call.command.value
+    if not isinstance(value, list):
+        raise CommandError(14, f"'{call.command.name}' must be an array of sessions")
+    return [stamped(session, call.user) for session in value]
+
+
+async def _everywhere(call: Call, command: raw.Document) -> None:
+    shards = call.router.cluster.shards
+    call.lsid = None  # the command is about sessions, not part of one
+    results = await asyncio.gather(
+        *(call.run(shard, command, db="admin") for shard in shards), return_exceptions=True
+    )
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, CommandError):
+            raise result

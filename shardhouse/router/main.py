@@ -1,0 +1,65 @@
+"""The program: read options, listen, run until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import ssl
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvloop
+
+from shardhouse.router import MONGODB_VERSION, tls
+from shardhouse.router.logs import Log
+from shardhouse.router.options import OptionError, Options, parse
+from shardhouse.router.router import Router
+from shardhouse.router.server import Server
+
+_GRACE = 5.0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a router with mongos's options; the process's exit status."""
+    try:
+        options = parse(argv)
+        key = "".join(options.key_file.read_text("utf-8").split()).encode()
+        if not 6 <= len(key) <= 1024:
+            raise OptionError("--keyFile must hold 6 to 1024 characters")
+        log = Log.to(options.log_path, options.log_append)
+        return uvloop.run(_run(options, key, log))
+    except (OptionError, OSError, ssl.SSLError) as error:
+        print(f"shardhouse router: {error}", file=sys.stderr)
+        return 2
+
+
+async def _run(options: Options, key: bytes, log: Log) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    router = Router(options, key, tls.for_members(options), log)
+    server = Server(router, tls.for_clients(options))
+    await server.start()
+    if options.pid_file:
+        Path(options.pid_file).write_text(f"{os.getpid()}\n")
+    log.note(
+        "CONTROL", "Router starting", pid=os.getpid(), port=options.port,
+        version=MONGODB_VERSION, configdb=options.config_string,
+    )  # fmt: skip
+    log.note("NETWORK", "Waiting for connections", port=options.port, tls=options.tls_mode)
+    router.start()
+    # What the imports left behind stays for good; the collector need not look at it again.
+    gc.freeze()
+    await stop.wait()
+    log.note("CONTROL", "Router stopping")
+    router.stopping.set()
+    await server.stop(_GRACE)
+    await router.stop()
+    if options.pid_file:
+        Path(options.pid_file).unlink(missing_ok=True)
+    log.note("CONTROL", "Router stopped")
+    return 0

@@ -1,0 +1,139 @@
+"""The parts of a running router, put together, and the tasks that keep them current."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+
+from shardhouse.router import MONGODB_VERSION
+from shardhouse.router.auth.users import Users
+from shardhouse.router.catalog.cache import CONFIG, Catalog
+from shardhouse.router.clock import Clock
+from shardhouse.router.cursors import Cursor, Cursors
+from shardhouse.router.errors import CommandError
+from shardhouse.router.logs import Log
+from shardhouse.router.options import Options
+from shardhouse.router.statistics import Statistics
+from shardhouse.router.upstream.client import MAJORITY_WRITE, Cluster
+from shardhouse.router.upstream.encoder import kill
+from shardhouse.router.wire import raw
+
+_USERS_EVERY, _SHARDS_EVERY, _PING_EVERY, _REAP_EVERY = 1.0, 5.0, 10.0, 30.0
+_DEFAULTS_EVERY = 10.0
+
+
+class Router:
+    """What every command may use: routing, nodes, users, cursors, the clock, and the defaults."""
+
+    def __init__(self, options: Options, key: bytes, tls: ssl.SSLContext | None, log: Log) -> None:
+        self.options = options
+        self.log = log
+        self.process_id = ObjectId()
+        self.clock = Clock()
+        self.cluster = Cluster(options.config_string, key, tls, self.clock, log)
+        self.catalog = Catalog(self.cluster.read_config)
+        self.users = Users(self.cluster.ask_config)
+        self.cursors = Cursors()
+        self.statistics = Statistics()
+        self.secret = os.urandom(32)
+        self.default_write_concern: Mapping[str, Any] = {"w": "majority", "wtimeout": 0}
+        self.default_read_concern: Mapping[str, Any] = {"level": "local"}
+        self.stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def name(self) -> str:
+        """`host:port`, under which this router is listed in `config.mongos`."""
+        return f"{socket.gethostname()}:{self.options.port}"
+
+    def start(self) -> None:
+        """Begin to watch the cluster; returns at once, whether it can be reached or not."""
+        self.cluster.start()
+        for period, work in (
+            (_SHARDS_EVERY, self.cluster.refresh_shards),
+            (_USERS_EVERY, self._refresh_users),
+            (_DEFAULTS_EVERY, self._refresh_defaults),
+            (_PING_EVERY, self._ping),
+            (_REAP_EVERY, self._reap),
+        ):
+            self._tasks.append(asyncio.create_task(self._repeat(period, work)))
+
+    async def stop(self) -> None:
+        """End the tasks, the open cursors, and the connections."""
+        self.stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.cluster.stop()
+
+    async def kill_cursor(self, cursor: Cursor) -> None:
+        """End a cursor on its node; that it is gone already, or its node, is as good."""
+        self.cursors.remove(cursor)
+        with contextlib.suppress(CommandError):
+            command = kill(cursor.remote, cursor.collection, cursor.lsid)
+            await self.cluster.run_on(cursor.address, cursor.shard, command, cursor.database)
+
+    async def signing_keys(self) -> None:
+        """Load the keys that sign the cluster time."""
+        query = {"purpose": "HMAC"}
+        self.clock.set_keys(await self.cluster.read("admin", "system.keys", query))
+
+    async def _repeat(self, period: float, work: Callable[[], Awaitable[object]]) -> None:
+        complaint = ""
+        while True:
+            try:
+                await work()
+                complaint = ""
+                pause = period
+            except CommandError as error:
+                if complaint != error.message:
+                    complaint = error.message
+                    self.log.alert(
+                        "SHARDING", "Waiting for the cluster", task=work.__name__, error=complaint
+                    )
+                pause = min(period, 0.2)
+            except Exception as error:
+                # A task that keeps the router current must outlive one bad answer.
+                self.log.fail("SHARDING", "Task failed", task=work.__name__, error=repr(error))
+                pause = period
+            await asyncio.sleep(pause)
+
+    async def _refresh_users(self) -> None:
+        await self.users.poll()
+        if self.clock.needs_keys:
+            await self.signing_keys()
+
+    async def _refresh_defaults(self) -> None:
+        reply = await self.cluster.ask_config({"getDefaultRWConcern": 1})
+        self.default_write_concern = reply.get("defaultWriteConcern") or {"w": "majority"}
+        self.default_read_concern = reply.get("defaultReadConcern") or {"level": "local"}
+
+    async def _ping(self) -> None:
+        ping = {
+            "ping": datetime.now(UTC),
+            "up": int(self.statistics.uptime),
+            "waiting": True,
+            "mongoVersion": MONGODB_VERSION,
+            "advisoryHostFQDNs": [],
+        }
+        statement = raw.encode({"q": {"_id": self.name}, "u": {"$set": ping}, "upsert": True})
+        await self.cluster.run(
+            CONFIG,
+            {"update": "mongos", "writeConcern": MAJORITY_WRITE},
+            "config",
+            sequences=[("updates", statement)],
+        )
+
+    async def _reap(self) -> None:
+        for cursor in self.cursors.idle(time.monotonic()):
+            self.cursors.timed_out += 1
+            await self.kill_cursor(cursor)

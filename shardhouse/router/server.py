@@ -1,0 +1,225 @@
+"""The client side of the network: connections, frames, one command after the other per connection."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import ssl
+from collections import deque
+
+from bson.errors import BSONError
+
+from shardhouse.router.commands import dispatch
+from shardhouse.router.commands.table import TABLE
+from shardhouse.router.errors import CommandError, ProtocolError
+from shardhouse.router.router import Router
+from shardhouse.router.session import ClientSession
+from shardhouse.router.wire import messages, raw
+from shardhouse.router.wire.messages import Request
+
+_MOST_WAITING = 16
+"""Frames read ahead of the command that runs; then the client has to wait."""
+
+_NEVER_COMPRESSED = frozenset({"hello", "isMaster", "ismaster", "saslStart", "saslContinue"})
+
+
+class ClientConnection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(
+        self, router: Router, number: int, open_connections: set[ClientConnection]
+    ) -> None:
+        self._router = router
+        self._number = number
+        self._all = open_connections
+        self._buffer = bytearray()
+        self._frames: deque[bytes] = deque()
+        self._arrived = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._replies = itertools.count(1)
+        self._closed = False
+        self._interruptible = False
+        self._transport: asyncio.Transport | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: a client connected."""
+        assert isinstance(transport, asyncio.Transport)
+        counts = self._router.statistics
+        self._transport = transport
+        if counts.connections >= self._router.options.max_connections:
+            transport.abort()
+            return
+        counts.connections += 1
+        counts.connections_created += 1
+        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        session = ClientSession(self._number, _address(peer), _address(local))
+        self._all.add(self)
+        self._router.log.note(
+            "NETWORK", "Connection accepted", session.context, remote=session.peer
+        )
+        self.task = asyncio.create_task(self._serve(session))
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes came; cut them into frames."""
+        self._router.statistics.bytes_in += len(data)
+        buffer = self._buffer
+        buffer += data
+        try:
+            while (size := messages.frame_size(buffer)) is not None and len(buffer) >= size:
+                self._frames.append(bytes(buffer[:size]))
+                del buffer[:size]
+        except ProtocolError as error:
+            self._give_up(error)
+            return
+        if self._frames:
+            self._arrived.set()
+        if len(self._frames) >= _MOST_WAITING and self._transport is not None:
+            self._transport.pause_reading()
+
+    def pause_writing(self) -> None:
+        """asyncio: the client reads slower than we write."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """asyncio: the client caught up."""
+        self._writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: the client is gone. What it asked to read is given up, its writes are finished."""
+        self._closed = True
+        self._writable.set()
+        self._arrived.set()
+        if self._interruptible and self.task is not None:
+            self.task.cancel()
+
+    async def _serve(self, session: ClientSession) -> None:
+        try:
+            while True:
+                while not self._frames:
+                    if self._closed:
+                        return
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                frame = self._frames.popleft()
+                if len(self._frames) < _MOST_WAITING and self._transport is not None:
+                    self._transport.resume_reading()
+                await self._one(session, messages.parse(frame))
+        except ProtocolError as error:
+            self._give_up(error)
+        except asyncio.CancelledError:
+            if not self._closed:
+                raise
+        finally:
+            self._router.statistics.connections -= 1
+            self._all.discard(self)
+            if self._transport is not None:
+                self._transport.close()
+            self._router.log.note(
+                "NETWORK", "Connection ended", session.context, remote=session.peer
+            )
+
+    async def _one(self, session: ClientSession, request: Request) -> None:
+        try:
+            command = dispatch.read(request)
+        except CommandError as error:
+            if not request.wants_no_reply:
+                await self._send(request, error.document, "")
+            return
+        row = TABLE.get(command.name)
+        self._interruptible = row is not None and row.interruptible
+        try:
+            reply = await dispatch.answer(self._router, session, command)
+            if request.wants_no_reply:
+                return
+            exhaust = (
+                request.allows_exhaust
+                and "topologyVersion" in reply
+                and ("maxAwaitTimeMS" in command.body)
+            )
+            while exhaust and not self._closed:
+                answered = await self._send(request, reply, command.name, more=True)
+                command.body["topologyVersion"] = raw.shallow(
+                    raw.encode({"v": reply["topologyVersion"]})
+                )["v"]
+                request.request_id = answered
+                reply = await dispatch.answer(self._router, session, command)
+                exhaust = reply.get("ok") == 1 and not self._router.stopping.is_set()
+            await self._send(request, reply, command.name)
+        finally:
+            self._interruptible = False
+
+    async def _send(
+        self, request: Request, reply: raw.Document, name: str, *, more: bool = False
+    ) -> int:
+        """Write one reply; returns its number."""
+        number = next(self._replies)
+        try:
+            body = raw.encode(reply)
+        except BSONError as error:
+            body = raw.encode(CommandError(22, f"Invalid BSON in reply: {error}").document)
+        if request.opcode == messages.OP_QUERY:
+            frame = messages.op_reply(number, request.request_id, body)
+        else:
+            flags = (request.flags & messages.CHECKSUM) | (messages.MORE_TO_COME if more else 0)
+            frame = messages.op_msg(number, request.request_id, body, flags=flags)
+        if request.compressor is not None and name not in _NEVER_COMPRESSED:
+            frame = messages.compressed(frame, request.compressor)
+        self._router.statistics.bytes_out += len(frame)
+        if self._transport is not None and not self._closed:
+            self._transport.write(frame)
+            if not self._writable.is_set():
+                await self._writable.wait()
+        return number
+
+    def _give_up(self, error: ProtocolError) -> None:
+        self._router.log.alert(
+            "NETWORK", "Closing connection after a malformed message", f"conn{self._number}",
+            error=str(error),
+        )  # fmt: skip
+        self._closed = True
+        self._arrived.set()
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class Server:
+    """Listens on every address asked for."""
+
+    def __init__(self, router: Router, tls: ssl.SSLContext | None) -> None:
+        self._router = router
+        self._tls = tls
+        self._numbers = itertools.count(1)
+        self._listening: asyncio.Server | None = None
+        self._open: set[ClientConnection] = set()
+
+    async def start(self) -> None:
+        """Begin to listen; OSError if the address cannot be had."""
+        options = self._router.options
+        self._listening = await asyncio.get_running_loop().create_server(
+            lambda: ClientConnection(self._router, next(self._numbers), self._open),
+            list(options.bind_ip),
+            options.port,
+            ssl=self._tls,
+            backlog=1024,
+        )
+
+    async def stop(self, grace: float) -> None:
+        """Stop listening; let running commands end within `grace` seconds, then close all."""
+        assert self._listening is not None
+        self._listening.close()
+        tasks = []
+        for connection in list(self._open):
+            connection.connection_lost(None)
+            if connection.task is not None:
+                tasks.append(connection.task)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+
+def _address(name: tuple[str, int] | None) -> str:
+    return f"{name[0]}:{name[1]}" if name else ""

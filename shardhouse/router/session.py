@@ -1,0 +1,45 @@
+"""One client connection's state: who it is, where it comes from, what it said of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from shardhouse.router.auth.scram import ServerConversation
+from shardhouse.router.auth.users import User
+
+
+@dataclass(slots=True)
+class Login:
+    """A login under way."""
+
+    user: User | None
+    conversation: ServerConversation
+    mechanism: str
+    skip_empty: bool
+    verified: bool = False
+
+
+@dataclass(slots=True)
+class ClientSession:
+    """The state of one connection. `identity` is `(database, name)` once logged in, with the user's
+    id, so that a user dropped and created anew is not taken for the old one."""
+
+    id: int
+    peer: str
+    local: str
+    identity: tuple[str, str] | None = None
+    user_id: Any = None
+    login: Login | None = None
+    metadata: Any = None
+    compressors: list[str] = field(default_factory=list)
+
+    @property
+    def context(self) -> str:
+        """The connection's name in the log."""
+        return f"conn{self.id}"
+
+    @property
+    def peer_host(self) -> str:
+        """The client's address without its port."""
+        return self.peer.rpartition(":")[0].strip("[]")
