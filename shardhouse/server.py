@@ -76,7 +76,7 @@ def serve(settings: Settings) -> None:
             _run(
                 [
                     (create_dds_app(service, iam), dds_socket),
-                    (create_iam_app(settings, iam), iam_socket),
+                    (create_iam_app(iam, settings), iam_socket),
                 ],
                 settings,
             )

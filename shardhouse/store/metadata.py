@@ -1,4 +1,4 @@
-"""The one MetaData all tables are on, with names for constraints so that migrations can drop them."""
+"""The one MetaData of all tables; constraints get names, so that migrations can drop them."""
 
 from sqlalchemy import MetaData
 

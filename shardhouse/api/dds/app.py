@@ -10,7 +10,13 @@ from shardhouse.iam.service import Iam
 
 def create_dds_app(service: Service, iam: Iam) -> FastAPI:
     """All routes over one installation."""
-    app = FastAPI(title="Shardhouse DDS", openapi_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="Shardhouse DDS",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
     app.state.service = service
     app.state.iam = iam
     for module in (instances, jobs, offers, versions):
