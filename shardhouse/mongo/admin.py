@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pymongo import MongoClient
+from pymongo.errors import WTimeoutError
 
 from shardhouse.mongo import keyfile
 from shardhouse.mongo.wait import Deadline
@@ -90,6 +91,22 @@ def seeded(access: Access, replica_set: str, hosts: Sequence[str], timeout: floa
         connectTimeoutMS=int(timeout * 1000),
         **access.options(),
     )
+
+
+def majority(
+    client: Client, command: str, value: Any = 1, *, wtimeout: int = 60_000, **fields: Any
+) -> dict[str, Any]:
+    """Run an admin command that a majority must acknowledge within `wtimeout` milliseconds.
+
+    Raises pymongo's WTimeoutError otherwise: the driver itself does not look at that part of the
+    reply.
+    """
+    concern = {"w": "majority", "wtimeout": wtimeout}
+    reply = client.admin.command(command, value, **fields, writeConcern=concern)
+    error = reply.get("writeConcernError")
+    if error:
+        raise WTimeoutError(error.get("errmsg", "no majority"), error.get("code"), error)
+    return dict(reply)
 
 
 def listening(host: str, deadline: Deadline) -> None:

@@ -6,11 +6,9 @@ from typing import Any
 from pymongo.read_concern import ReadConcern
 
 from shardhouse.errors import MongoError
-from shardhouse.mongo.admin import Clients
+from shardhouse.mongo.admin import Clients, majority
 from shardhouse.mongo.replica_set import SetPlan, find_primary
 from shardhouse.mongo.wait import Deadline
-
-_MAJORITY = {"w": "majority", "wtimeout": 60_000}
 
 
 def add_shards(
@@ -54,9 +52,7 @@ def _add(config_hosts: Sequence[str], shard: SetPlan, clients: Clients, deadline
         if primary is None:
             return None
         seeds = f"{shard.name}/{','.join(shard.visible)}"
-        clients[primary].admin.command(
-            "_configsvrAddShard", seeds, name=shard.name, writeConcern=_MAJORITY
-        )
+        majority(clients[primary], "_configsvrAddShard", seeds, name=shard.name)
         return True
 
     deadline.until(f"shard {shard.name} to be accepted", add)

@@ -5,13 +5,12 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from shardhouse.mongo.admin import Clients
+from shardhouse.mongo.admin import Clients, majority
 from shardhouse.mongo.replica_set import find_primary
 from shardhouse.mongo.wait import Deadline
 
 ADMINISTRATOR = "rwuser"
 _EXISTS = 51003
-_MAJORITY = {"w": "majority", "wtimeout": 60_000}
 
 
 def ensure_administrator(
@@ -25,19 +24,18 @@ def ensure_administrator(
 
     `hosts` are the members that hold users. A majority has it when this returns.
     """
-    body: dict[str, Any] = {"pwd": password, "roles": ["root"], "writeConcern": _MAJORITY}
+    body: dict[str, Any] = {"pwd": password, "roles": ["root"]}
 
     def ensure() -> bool | None:
         primary = find_primary(hosts, clients)
         if primary is None:
             return None
-        admin = clients[primary].admin
         try:
-            admin.command("createUser", name, **body)
+            majority(clients[primary], "createUser", name, **body)
         except OperationFailure as error:
             if error.code != _EXISTS:
                 raise
-            admin.command("updateUser", name, **body)
+            majority(clients[primary], "updateUser", name, **body)
         return True
 
     deadline.until(f"user {name} to be made", ensure)

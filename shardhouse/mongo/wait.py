@@ -38,10 +38,10 @@ class Deadline:
         """Seconds left, never below zero."""
         return max(0.0, self._end - time.monotonic())
 
-    def until(self, what: str, attempt: Callable[[], T | None]) -> T:
-        """Repeat `attempt` until it gives something. A server's or network's error means "not
-        yet", unless no waiting mends it. MongoError then, and after the deadline: what was waited
-        for, and the last answer."""
+    def until(self, what: str, attempt: Callable[[], T | None], pause: float = _POLL) -> T:
+        """Repeat `attempt`, every `pause` seconds, until it gives something. A server's or the
+        network's error means "not yet", unless no waiting mends it. MongoError then, and after the
+        deadline: what was waited for, and the last answer."""
         last = "no answer yet"
         while True:
             try:
@@ -60,4 +60,4 @@ class Deadline:
                     f"Waited {self._seconds:g} s for {what}, in vain; last seen: {last}. "
                     "The nodes' logs tell more."
                 )
-            time.sleep(_POLL)
+            time.sleep(pause)
