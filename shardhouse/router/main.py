@@ -26,14 +26,26 @@ def main(argv: Sequence[str]) -> int:
     """Run a router with mongos's options; the process's exit status."""
     try:
         options = parse(argv)
-        key = "".join(options.key_file.read_text("utf-8").split()).encode()
-        if not 6 <= len(key) <= 1024:
-            raise OptionError("--keyFile must hold 6 to 1024 characters")
+        key = _key(options.key_file)
         log = Log.to(options.log_path, options.log_append)
+        _write_pid(options.pid_file)
         return uvloop.run(_run(options, key, log))
     except (OptionError, OSError, ssl.SSLError) as error:
         print(f"shardhouse router: {error}", file=sys.stderr)
         return 2
+
+
+def _key(path: Path) -> bytes:
+    """The cluster's key: the file without its white space."""
+    key = "".join(path.read_text("utf-8").split()).encode()
+    if not 6 <= len(key) <= 1024:
+        raise OptionError("--keyFile must hold 6 to 1024 characters")
+    return key
+
+
+def _write_pid(path: str | None) -> None:
+    if path is not None:
+        Path(path).write_text(f"{os.getpid()}\n", "utf-8")
 
 
 async def _run(options: Options, key: bytes, log: Log) -> int:
@@ -44,8 +56,6 @@ async def _run(options: Options, key: bytes, log: Log) -> int:
     router = Router(options, key, tls.for_members(options), log)
     server = Server(router, tls.for_clients(options))
     await server.start()
-    if options.pid_file:
-        Path(options.pid_file).write_text(f"{os.getpid()}\n")
     log.note(
         "CONTROL", "Router starting", pid=os.getpid(), port=options.port,
         version=MONGODB_VERSION, configdb=options.config_string,
@@ -59,7 +69,5 @@ async def _run(options: Options, key: bytes, log: Log) -> int:
     router.stopping.set()
     await server.stop(_GRACE)
     await router.stop()
-    if options.pid_file:
-        Path(options.pid_file).unlink(missing_ok=True)
     log.note("CONTROL", "Router stopped")
     return 0

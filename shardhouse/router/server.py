@@ -1,4 +1,4 @@
-"""The client side of the network: connections, frames, one command after the other per connection."""
+"""The client side of the network: connections, frames, one command after the other on each."""
 
 from __future__ import annotations
 
@@ -26,12 +26,10 @@ _NEVER_COMPRESSED = frozenset({"hello", "isMaster", "ismaster", "saslStart", "sa
 class ClientConnection(asyncio.Protocol):
     """One client."""
 
-    def __init__(
-        self, router: Router, number: int, open_connections: set[ClientConnection]
-    ) -> None:
+    def __init__(self, router: Router, number: int, everyone: set[ClientConnection]) -> None:
         self._router = router
         self._number = number
-        self._all = open_connections
+        self._all = everyone
         self._buffer = bytearray()
         self._frames: deque[bytes] = deque()
         self._arrived = asyncio.Event()
@@ -87,7 +85,7 @@ class ClientConnection(asyncio.Protocol):
         self._writable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """asyncio: the client is gone. What it asked to read is given up, its writes are finished."""
+        """asyncio: the client is gone. Its reads are given up, its writes are finished."""
         self._closed = True
         self._writable.set()
         self._arrived.set()

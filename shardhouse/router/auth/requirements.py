@@ -55,6 +55,11 @@ def on_argument(*actions: str) -> Rule:
     ]
 
 
+def on_named_database(*actions: str) -> Rule:
+    """Actions on the database given as the command's value."""
+    return lambda command: [Need(Resource(str(command.value)), action) for action in actions]
+
+
 def on_settings(*actions: str) -> Rule:
     """Actions on `config.settings`, where the balancer's switch is."""
     return lambda _: [Need(Resource("config", "settings"), action) for action in actions]

@@ -1,4 +1,4 @@
-"""From a command to its reply: find its row, check the login and the privileges, run it, add the time.
+"""From a command to its reply: find its row, check login and privileges, run it, add the time.
 
 Whatever goes wrong becomes an error reply; an unexpected exception becomes InternalError and is
 logged without the command's content.

@@ -53,7 +53,9 @@ async def hello(call: Call) -> raw.Document:
     if isinstance(body.get("saslSupportedMechs"), str):
         reply["saslSupportedMechs"] = await _mechanisms(call, body["saslSupportedMechs"])
     if isinstance(body.get("speculativeAuthenticate"), RawBSONDocument):
-        speculative = await _speculative(call, raw.shallow(body["speculativeAuthenticate"].raw))
+        speculative = await _speculative(
+            call, raw.shallow(bytes(body["speculativeAuthenticate"].raw))
+        )
         if speculative is not None:
             reply["speculativeAuthenticate"] = speculative
     return reply
@@ -100,7 +102,7 @@ async def sasl_start(call: Call) -> raw.Document:
 
 async def _begin(call: Call, body: Mapping[str, Any], database: str) -> raw.Document:
     mechanism, payload = body.get("mechanism"), body.get("payload")
-    if mechanism not in scram.DIGESTS:
+    if not isinstance(mechanism, str) or mechanism not in scram.DIGESTS:
         raise CommandError(334, f"Received authentication for mechanism {mechanism} not enabled")
     if not isinstance(payload, bytes):
         raise bad_value("saslStart needs a binary payload")
@@ -113,10 +115,9 @@ async def _begin(call: Call, body: Mapping[str, Any], database: str) -> raw.Docu
     conversation = scram.ServerConversation(mechanism, credential)
     answer = conversation.first(payload)
     options = body.get("options")
-    skip = isinstance(options, RawBSONDocument) and raw.shallow(options.raw).get(
-        "skipEmptyExchange"
-    )
-    call.session.login = Login(user if known else None, conversation, mechanism, bool(skip))
+    asked = raw.shallow(bytes(options.raw)) if isinstance(options, RawBSONDocument) else {}
+    skip = bool(asked.get("skipEmptyExchange"))
+    call.session.login = Login(user if known else None, conversation, mechanism, skip)
     return {"conversationId": _CONVERSATION, "done": False, "payload": answer}
 
 

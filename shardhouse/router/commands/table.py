@@ -102,9 +102,7 @@ TABLE: Mapping[str, Row] = {
     "collStats": _read(needs.on_collection("collStats"), diagnostics.collection_stats),
     # sharding
     "enableSharding": _admin(
-        lambda command: [
-            needs.Need(needs.Resource(str(command.value)), "enableSharding"),
-        ],
+        needs.on_named_database("enableSharding"),
         sharding.enable_sharding,
     ),
     "shardCollection": _admin(needs.on_argument("enableSharding"), sharding.shard_collection),
@@ -150,7 +148,7 @@ TABLE: Mapping[str, Row] = {
     "getDefaultRWConcern": _admin(
         needs.cluster("getDefaultRWConcern"), diagnostics.default_concerns
     ),
-    "listCommands": Row(needs.nothing, lambda call: _list_commands(call), login=False),
+    "listCommands": Row(needs.nothing, lambda _: _list_commands(), login=False),
 }
 
 ALIASES = {
@@ -163,7 +161,7 @@ ALIASES = {
 """Old spellings, treated as the names of today."""
 
 
-async def _list_commands(_: Call) -> raw.Document:
+async def _list_commands() -> raw.Document:
     """listCommands."""
     return {
         "commands": {

