@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import ssl
 from collections import deque
+from typing import cast
 
 from bson.errors import BSONError
 
@@ -43,11 +44,10 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: a client connected."""
-        assert isinstance(transport, asyncio.Transport)
         counts = self._router.statistics
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop has a class of its own
         if counts.connections >= self._router.options.max_connections:
-            transport.abort()
+            self._transport.abort()
             return
         counts.connections += 1
         counts.connections_created += 1

@@ -139,6 +139,13 @@ class TestCluster:
         self.config = Mongod(directory, "--configsvr", "cfg", self.key_file)
         self.shards = [Mongod(directory, "--shardsvr", f"s{n}", self.key_file) for n in (0, 1)]
         self.router = self.start_router()
+        try:
+            self._set_up()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _set_up(self) -> None:
         for node in (self.config, *self.shards):
             node.initiate(config=node is self.config)
         self._create_administrator()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from bson import Timestamp
@@ -41,7 +42,7 @@ class Call:
     user: User | None = None
     lsid: dict[str, Any] | None = None
     operation_time: Timestamp | None = None
-    preference: Mapping[str, Any] = PRIMARY
+    preference: Mapping[str, Any] = field(default_factory=lambda: PRIMARY)
 
     @property
     def body(self) -> raw.Document:
@@ -79,19 +80,15 @@ class Call:
         source = source or self.command
         rule = RULES[name]
         built: raw.Document = {name: value}
-        first = True
-        for field, content in source.body.items():
-            if first:
-                first = False
-            elif field in rule.client:
-                built[field] = content
-            elif field not in CLIENT_GENERIC:
-                raise CommandError(
-                    40415, f"BSON field '{source.name}.{field}' is an unknown field."
-                )
-        for field in ("maxTimeMS", "comment"):
-            if field in source.body:
-                built[field] = source.body[field]
+        for argument, content in itertools.islice(source.body.items(), 1, None):
+            if argument in rule.client:
+                built[argument] = content
+            elif argument not in CLIENT_GENERIC:
+                unknown = f"BSON field '{source.name}.{argument}' is an unknown field."
+                raise CommandError(40415, unknown)
+        for argument in ("maxTimeMS", "comment"):
+            if argument in source.body:
+                built[argument] = source.body[argument]
         if rule.read_concern:
             built["readConcern"] = self.read_concern()
         if rule.write_concern:
