@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -265,7 +266,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         measure = {
             "single": single,
             "replicaset": replicaset,
-            "cluster": lambda: cluster(options.routers),
+            "cluster": partial(cluster, options.routers),
         }[name]
         times = sorted(measure() for _ in range(options.runs))
         runs = " ".join(f"{seconds:.2f}" for seconds in times)
