@@ -1,0 +1,222 @@
+"""The two HTTP APIs as commands see them: one token per invocation, errors as CliError."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from shardhouse.cli import credentials
+from shardhouse.cli.credentials import Credentials
+from shardhouse.cli.output import CliError
+
+PAGE = 100
+TIMEOUT = 60.0
+_LOOPBACK = ("127.", "localhost", "::1")
+
+
+class RefusalError(CliError):
+    """An API answered with an error; `code` is the API's own word for it."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(
+            f"{message} ({code}, HTTP {status})" if code else f"{message} (HTTP {status})"
+        )
+        self.status = status
+        self.code = code
+
+
+class UnreachableError(CliError):
+    """Nobody answers at the API's address."""
+
+
+class Client:
+    """IAM and DDS, as one user in one project."""
+
+    def __init__(self, known: Credentials, transport: httpx.BaseTransport | None = None) -> None:
+        self.credentials = known
+        host = urlsplit(known.auth_url).hostname or ""
+        self._http = httpx.Client(
+            timeout=TIMEOUT,
+            transport=transport,
+            # No proxy leads to this machine's own loopback addresses.
+            trust_env=not host.startswith(_LOOPBACK),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    @property
+    def project_id(self) -> str:
+        """The project that commands act on."""
+        return str(self._login["token"]["project"]["id"])
+
+    @property
+    def user_id(self) -> str:
+        """The user that commands act as."""
+        return str(self._login["token"]["user"]["id"])
+
+    @property
+    def domain_id(self) -> str:
+        """The user's domain."""
+        return str(self._login["token"]["user"]["domain"]["id"])
+
+    @property
+    def region(self) -> str:
+        """The wanted region, else the first one that offers DDS."""
+        return self.credentials.region or str(self._dds_entry["region"])
+
+    @property
+    def dds_url(self) -> str:
+        """The DDS API's address with version and project, from the catalog."""
+        return str(self._dds_entry["url"]).rstrip("/")
+
+    def dds(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """One DDS call; `path` follows the project. Raises RefusalError, UnreachableError."""
+        return self._json(self._send(method, f"{self.dds_url}/{path}", body, params, self._token))
+
+    def iam(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """One IAM call; `path` starts with its version. Raises RefusalError, UnreachableError."""
+        url = f"{self.credentials.auth_url}/{path}"
+        return self._json(self._send(method, url, body, params, self._token))
+
+    def instances(self, **filters: str) -> Iterator[dict[str, Any]]:
+        """All instances of the project that match, page by page."""
+        offset = 0
+        while True:
+            params = {**filters, "offset": str(offset), "limit": str(PAGE)}
+            found = self.dds("GET", "instances", params=params)
+            yield from found["instances"]
+            offset += PAGE
+            if offset >= found["total_count"]:
+                return
+
+    @cached_property
+    def _login(self) -> dict[str, Any]:
+        """The token's content and text."""
+        known = self.credentials
+        user = {
+            "name": known.user,
+            "password": known.password,
+            "domain": {"name": known.user_domain},
+        }
+        project = (
+            {"id": known.project_id}
+            if known.project_id
+            else {"name": known.project_name, "domain": {"name": known.project_domain}}
+        )
+        identity = {"methods": ["password"], "password": {"user": user}}
+        body = {"auth": {"identity": identity, "scope": {"project": project}}}
+        answer = self._send("POST", f"{known.auth_url}/v3/auth/tokens", body, None, None)
+        return {**self._json(answer), "text": answer.headers["X-Subject-Token"]}
+
+    @property
+    def _token(self) -> str:
+        return str(self._login["text"])
+
+    @cached_property
+    def _dds_entry(self) -> dict[str, Any]:
+        wanted = self.credentials.region
+        found: list[dict[str, Any]] = [
+            endpoint
+            for service in self._login["token"].get("catalog", [])
+            if service["type"] == "ddsv3"
+            for endpoint in service["endpoints"]
+            if endpoint["interface"] == "public" and wanted in (None, endpoint["region"])
+        ]
+        if not found:
+            raise CliError(
+                f"The catalog of {self.credentials.auth_url} has no DDS (type ddsv3) in region "
+                f"{wanted}. Check OS_REGION_NAME."
+            )
+        return found[0]
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None,
+        params: Mapping[str, str] | None,
+        token: str | None,
+    ) -> httpx.Response:
+        headers = {"X-Auth-Token": token} if token else {}
+        try:
+            answer = self._http.request(method, url, json=body, params=params, headers=headers)
+        except httpx.InvalidURL as error:
+            raise CliError(f"{url} is no address of an API: {error}.") from None
+        except httpx.HTTPError as error:
+            raise UnreachableError(self._unreachable(url, error)) from None
+        if answer.status_code >= 400:
+            raise _refusal(answer)
+        return answer
+
+    def _unreachable(self, url: str, error: httpx.HTTPError) -> str:
+        address = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        told = f"Nobody answers at {address}: {error or type(error).__name__}."
+        data_dir = self.credentials.data_dir
+        if data_dir is None:
+            return f"{told} Check OS_AUTH_URL; is `shardhouse serve` running there?"
+        return (
+            f"{told} Is `shardhouse serve` running? Start it with "
+            f"`shardhouse serve --data-dir {data_dir}`."
+        )
+
+    @staticmethod
+    def _json(answer: httpx.Response) -> dict[str, Any]:
+        if not answer.content:
+            return {}
+        try:
+            content = answer.json()
+        except ValueError:
+            content = None
+        if not isinstance(content, dict):
+            raise CliError(
+                f"{answer.url} answered HTTP {answer.status_code} with something that is no JSON "
+                "object. Is this the address of a Shardhouse API?"
+            )
+        return content
+
+
+def connect(data_dir: Path | None) -> Client:
+    """A client with the credentials of `credentials.find`."""
+    return Client(credentials.find(data_dir))
+
+
+def _refusal(answer: httpx.Response) -> RefusalError:
+    """Both shapes of errors: DDS's own flat one and Keystone's nested one."""
+    try:
+        content = answer.json()
+    except ValueError:
+        content = {}
+    if not isinstance(content, dict):
+        content = {}
+    nested = content.get("error")
+    if isinstance(nested, dict):
+        return RefusalError(
+            answer.status_code, str(nested.get("title", "")), str(nested.get("message", ""))
+        )
+    message = content.get("error_msg") or answer.reason_phrase
+    return RefusalError(answer.status_code, str(content.get("error_code", "")), str(message))

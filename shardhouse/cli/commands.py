@@ -1,0 +1,62 @@
+"""The commands, and the one place where their errors are told."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from shardhouse.cli import demo, doctor, env, iam, instances, jobs, output, service
+from shardhouse.errors import ShardhouseError
+
+
+class _Commands(TyperGroup):
+    """Tells expected errors in one line and exits with 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ShardhouseError as error:
+            output.error(error.message)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # locals may hold passwords
+    help="A self-hosted Document Database Service.",
+)
+app.command()(service.serve)
+app.command()(service.status)
+app.command()(service.down)
+app.command()(demo.demo)
+app.command()(doctor.doctor)
+app.command()(env.env)
+app.add_typer(instances.app, name="instance")
+app.add_typer(jobs.app, name="job")
+app.add_typer(iam.app, name="iam")
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """A self-hosted Document Database Service."""
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"shardhouse {installed('shardhouse')}")
+        raise typer.Exit
+
+
+@app.command(
+    "router",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    add_help_option=False,
+)
+def router(arguments: Annotated[list[str] | None, typer.Argument(metavar="...")] = None) -> None:
+    """Run a query router; takes the options of mongos."""
+    from shardhouse.router.main import main as run
+
+    raise typer.Exit(run(arguments or []))

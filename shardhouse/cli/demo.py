@@ -1,0 +1,72 @@
+"""`shardhouse demo`: from nothing to a working sharded cluster, in one command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from shardhouse.cli import credentials, output
+from shardhouse.cli.options import DataDir
+
+START_SECONDS = 60.0
+
+
+def demo(
+    show_password: Annotated[
+        bool, typer.Option("--show-password", help="Print the address with its password.")
+    ] = False,
+    port: Annotated[int | None, typer.Option(help="Port of the DDS API. [default: 9800]")] = None,
+    iam_port: Annotated[int | None, typer.Option(help="Port of IAM. [default: 9801]")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Start the service, create a sharded cluster through its API, and use it.
+
+    Repeating it is harmless: what runs already is used as it is.
+    """
+    from shardhouse.cli.tour import PASSWORD, Tour
+
+    folder = credentials.resolve(data_dir)
+    start_serve(folder, port, iam_port)
+    with Tour(folder) as tour:
+        instance = tour.cluster()
+        lines = tour.use(instance)
+        address = tour.address(instance, PASSWORD if show_password else None)
+    for line in lines:
+        output.console().print(escape(line))
+    output.facts(
+        [
+            ("instance", escape(f"{instance['name']} ({instance['id']})")),
+            ("status", output.status(instance["status"])),
+            (
+                "version",
+                f"{instance['datastore']['version']}, served by MongoDB "
+                f"{instance['engine_version']}",
+            ),
+            ("address", escape(address)),
+            ("DDS API", tour.known["dds_endpoint"]),
+            ("IAM", f"{tour.known['iam_endpoint']}/v3"),
+            ("credentials", escape(f'eval "$(shardhouse env --data-dir {folder})"')),
+            (
+                "stop",
+                escape(f"shardhouse down --data-dir {folder}  (after `make demo`: make down)"),
+            ),
+        ]
+    )
+
+
+def start_serve(folder: Path, port: int | None, iam_port: int | None) -> None:
+    """`serve` runs in the background and both of its APIs answer."""
+    from shardhouse.cli.installation import Installation
+
+    installation = Installation(folder)
+    running = installation.serve()
+    if running is not None:
+        output.note(f"shardhouse serve runs already, pid {running.pid}")
+        installation.await_answers(None, START_SECONDS)
+        return
+    ports = {"--port": port, "--iam-port": iam_port}
+    given = [f"{option}={value}" for option, value in ports.items() if value is not None]
+    child = installation.start(*given)
+    installation.await_answers(child, START_SECONDS)
+    output.note(f"shardhouse serve started, pid {child.pid}, log {installation.log_file}")

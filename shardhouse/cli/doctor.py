@@ -1,0 +1,36 @@
+"""`shardhouse doctor`: what this machine lacks for an installation, and how to mend it."""
+
+from dataclasses import asdict
+
+import typer
+from rich.markup import escape
+
+from shardhouse.cli import output
+from shardhouse.cli.options import DataDir, Json
+
+STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+def doctor(data_dir: DataDir = None, json: Json = False) -> None:
+    """Check binaries, addresses, ports, disk, limits and files; exit code 1 if one fails."""
+    from shardhouse.cli import checks
+    from shardhouse.settings import load
+
+    found = list(checks.everything(load(data_dir=data_dir)))
+    if json:
+        output.print_json([asdict(check) for check in found])
+    else:
+        output.table(
+            ("", "CHECK", "FOUND", "WHAT TO DO"),
+            (
+                (
+                    f"[{STYLES[check.verdict]}]{check.verdict}[/]",
+                    check.name,
+                    escape(check.found),
+                    escape(check.mend),
+                )
+                for check in found
+            ),
+        )
+    if any(check.verdict == "fail" for check in found):
+        raise typer.Exit(1)

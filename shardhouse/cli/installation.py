@@ -1,0 +1,138 @@
+"""An installation on this machine, looked at from outside: its `serve` and its nodes' processes."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from shardhouse.cli import credentials
+from shardhouse.cli.output import CliError
+
+LOCK_NAME = "serve.lock"
+LOG_NAME = "serve.log"
+GRACE = 30.0
+"""Seconds that `serve`, and then its nodes, have to end cleanly before they are killed."""
+_INTERVAL = 0.05
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Everything below one data directory."""
+
+    data_dir: Path
+
+    @property
+    def log_file(self) -> Path:
+        """Where a `serve` that was started in the background writes."""
+        return self.data_dir / LOG_NAME
+
+    def serve(self) -> psutil.Process | None:
+        """The `serve` of this folder: the process that its lock file names and that has it open."""
+        lock = self.data_dir / LOCK_NAME
+        try:
+            process = psutil.Process(int(lock.read_text()))
+            opened = {os.path.realpath(file.path) for file in process.open_files()}
+        except (OSError, ValueError, psutil.Error):
+            return None
+        return process if os.path.realpath(lock) in opened else None
+
+    def nodes(self) -> list[psutil.Process]:
+        """Node processes, whoever started them: each leads its session and names its folder."""
+        prefix = f"{self.data_dir / 'instances'}{os.sep}"
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                named = any(prefix in part for part in process.cmdline())
+                if named and os.getsid(process.pid) == process.pid and _alive(process):
+                    found.append(process)
+        return found
+
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start `serve` in the background, detached, with its log in `serve.log`."""
+        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        command = [sys.executable, "-m", "shardhouse.cli.main", "serve"]
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(
+                [*command, "--data-dir", str(self.data_dir), *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def await_answers(self, child: subprocess.Popen[bytes] | None, seconds: float) -> None:
+        """Return when both APIs answer. Raises CliError when `child` ends, or at the deadline."""
+        deadline = time.monotonic() + seconds
+        while not self.answers():
+            if child is not None and child.poll() is not None:
+                raise CliError(
+                    f"`shardhouse serve` ended with exit code {child.returncode}. The end of "
+                    f"{self.log_file}:\n{self._log_tail()}"
+                )
+            if time.monotonic() > deadline:
+                raise CliError(
+                    f"The APIs did not answer within {seconds:.0f} s. The end of "
+                    f"{self.log_file}:\n{self._log_tail()}"
+                )
+            time.sleep(_INTERVAL)
+
+    def answers(self) -> bool:
+        """Whether `serve` runs and both APIs answer at the addresses it wrote down."""
+        import httpx
+
+        if self.serve() is None:
+            return False
+        try:
+            known = credentials.read_admin_file(self.data_dir)
+            for address in (known["dds_endpoint"], known["iam_endpoint"]):
+                httpx.get(f"{address}/", timeout=5, trust_env=False)
+        except (CliError, KeyError, httpx.HTTPError):
+            return False
+        return True
+
+    def stop(self) -> tuple[int, int]:
+        """End `serve`, then the nodes it would otherwise bring back; how many there were of each.
+
+        Raises CliError that lists what is left, if anything is.
+        """
+        serve = self.serve()
+        if serve is not None:
+            _end([serve])
+        nodes = self.nodes()
+        _end([process for node in nodes for process in (node, *_children(node))])
+        left = [process for process in (self.serve(), *self.nodes()) if process is not None]
+        if left:
+            pids = ", ".join(str(process.pid) for process in left)
+            raise CliError(f"These processes of {self.data_dir} are still there: {pids}")
+        return int(serve is not None), len(nodes)
+
+    def _log_tail(self) -> str:
+        with suppress(OSError):
+            return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-15:])
+        return "(it cannot be read)"
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.terminate()
+    _, stubborn = psutil.wait_procs(processes, timeout=GRACE)
+    for process in stubborn:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(stubborn, timeout=GRACE)
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    with suppress(psutil.Error):
+        return process.children(recursive=True)
+    return []
+
+
+def _alive(process: psutil.Process) -> bool:
+    return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)

@@ -1,0 +1,153 @@
+"""`shardhouse job`: what became of an operation, and following it while it runs."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from shardhouse.cli import output
+from shardhouse.cli.options import DataDir, Json
+from shardhouse.cli.output import CliError
+
+if TYPE_CHECKING:
+    from shardhouse.cli.client import Client
+
+INTERVAL = 0.15
+PATIENCE = 60.0
+"""Seconds that `serve` may be away, for a restart, while a job is followed."""
+_SIGNS = {"Completed": "✓", "Failed": "✗", "Pending": "·"}
+
+app = typer.Typer(no_args_is_help=True, help="Operations and their progress.")
+
+
+@app.command()
+def show(
+    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")] = False,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Show one job; with --watch the exit code is 1 when it fails."""
+    from shardhouse.cli.client import connect
+
+    with connect(data_dir) as client:
+        if watch:
+            finish(client, job_id, quiet=json, as_json=json)
+            return
+        job = fetch(client, job_id)
+    if json:
+        output.print_json(job)
+        return
+    output.facts(
+        [
+            ("job", f"{job['id']} ({job['name']})"),
+            ("instance", escape(f"{job['instance']['name']} ({job['instance']['id']})")),
+            ("status", output.status(job["status"])),
+            ("created", job["created"]),
+            ("ended", job["ended"]),
+            ("reason", escape(job["fail_reason"] or "")),
+        ]
+    )
+    output.console().print(_steps(job))
+
+
+def fetch(client: "Client", job_id: str) -> dict[str, Any]:
+    """The job as the API tells it."""
+    job: dict[str, Any] = client.dds("GET", "jobs", params={"id": job_id})["job"]
+    return job
+
+
+def finish(client: "Client", job_id: str, *, quiet: bool, as_json: bool = False) -> dict[str, Any]:
+    """Follow a job to its end, showing its progress unless `quiet`. Raises CliError if it fails."""
+    job = follow(client, job_id, quiet=quiet)
+    if as_json:
+        output.print_json(job)
+    if job["status"] == "Failed":
+        raise CliError(f"The job {job_id} failed: {job['fail_reason'] or 'no reason was told'}")
+    return job
+
+
+def follow(client: "Client", job_id: str, *, quiet: bool) -> dict[str, Any]:
+    """Wait for the job's end: a live table on a terminal, a line per finished step elsewhere."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    states = _states(client, job_id)
+    if quiet:
+        job = _last(states)
+    elif console.is_terminal:
+        job = _draw(states, console)
+    else:
+        job = _tell(states)
+    return job
+
+
+def _states(client: "Client", job_id: str) -> Iterator[dict[str, Any]]:
+    """The job again and again until it has ended. A restart of the service is waited out."""
+    from shardhouse.cli.client import UnreachableError
+
+    seen = time.monotonic()
+    while True:
+        try:
+            job = fetch(client, job_id)
+        except UnreachableError:
+            if time.monotonic() - seen > PATIENCE:
+                raise
+        else:
+            seen = time.monotonic()
+            yield job
+            if job["status"] != "Running":
+                return
+        time.sleep(INTERVAL)
+
+
+def _last(states: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    for job in states:
+        last = job
+    return last
+
+
+def _draw(states: Iterator[dict[str, Any]], console: Console) -> dict[str, Any]:
+    with Live(console=console, refresh_per_second=10) as live:
+        for job in states:
+            words = f"{job['name']} {job['instance']['name']}: {job['status']}"
+            live.update(Group(_steps(job), Text(f"{words}, {_elapsed(job):.1f} s", style="bold")))
+    return job
+
+
+def _tell(states: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    told: set[str] = set()
+    for job in states:
+        for step in job["steps"]:
+            if step["status"] in ("Completed", "Failed") and step["name"] not in told:
+                told.add(step["name"])
+                detail = f" ({step['detail']})" if step["detail"] else ""
+                output.note(f"{_SIGNS[step['status']]} {step['name']}{detail}")
+    output.note(f"{job['name']} {job['instance']['name']}: {job['status']}, {_elapsed(job):.0f} s")
+    return job
+
+
+def _steps(job: dict[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 1))
+    for step in job["steps"]:
+        running = step["status"] == "Running"
+        style = output.STATUS_STYLES.get(step["status"], "")
+        sign = Spinner("dots") if running else Text(_SIGNS.get(step["status"], "?"), style=style)
+        table.add_row(sign, Text(step["name"]), Text(step["detail"], style="dim"))
+    return table
+
+
+def _elapsed(job: dict[str, Any]) -> float:
+    """Seconds since the job began, until it ended."""
+    try:
+        began = datetime.fromisoformat(job["created"])
+        ended = datetime.fromisoformat(job["ended"]) if job["ended"] else datetime.now(UTC)
+    except ValueError:
+        return 0.0
+    return max(0.0, (ended - began).total_seconds())

@@ -1,0 +1,101 @@
+"""What `instance create` asks for, as the API's request body."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from shardhouse.cli.output import CliError
+
+Mode = Literal["sharding", "replicaset", "single"]
+#: The API requires network ids; an installation without a network service only echoes them.
+NO_NETWORK = "00000000-0000-0000-0000-000000000000"
+CONFIG_SIZE = 20
+STORAGE = "ULTRAHIGH"
+_MODES = {"sharding": "Sharding", "replicaset": "ReplicaSet", "single": "Single"}
+
+
+@dataclass(frozen=True)
+class Order:
+    """The options of `instance create`. What is None is left to the service."""
+
+    name: str
+    mode: Mode
+    version: str
+    spec: str
+    size: int
+    shards: int
+    mongos: int
+    members: int
+    region: str
+    port: int | None = None
+    zone: str | None = None
+    ssl: bool | None = None
+
+    def body(self, password: str) -> dict[str, Any]:
+        """The body of `POST /instances`."""
+        body: dict[str, Any] = {
+            "name": self.name,
+            "datastore": {"type": "DDS-Community", "version": self.version},
+            "region": self.region,
+            "availability_zone": self.zone or f"{self.region}-01",
+            "vpc_id": NO_NETWORK,
+            "subnet_id": NO_NETWORK,
+            "security_group_id": NO_NETWORK,
+            "password": password,
+            "mode": _MODES[self.mode],
+            "flavor": self._flavor(),
+        }
+        if self.port is not None:
+            body["port"] = str(self.port)
+        if self.ssl is not None:
+            body["ssl_option"] = "1" if self.ssl else "0"
+        return body
+
+    def _flavor(self) -> list[dict[str, Any]]:
+        match self.mode:
+            case "sharding":
+                return [
+                    {"type": "mongos", "num": self.mongos, "spec_code": self._code("mongos")},
+                    self._data("shard", self.shards),
+                    {
+                        "type": "config",
+                        "num": 1,
+                        "storage": STORAGE,
+                        "size": CONFIG_SIZE,
+                        "spec_code": self._config_code(),
+                    },
+                ]
+            case "replicaset":
+                return [{**self._data("replica", self.members), "spec_code": self._code("repset")}]
+            case _:
+                return [self._data("single", 1)]
+
+    def _data(self, kind: str, number: int) -> dict[str, Any]:
+        return {
+            "type": kind,
+            "num": number,
+            "storage": STORAGE,
+            "size": self.size,
+            "spec_code": self._code(kind),
+        }
+
+    def _code(self, role: str) -> str:
+        return f"dds.mongodb.{self.spec}.{role}"
+
+    def _config_code(self) -> str:
+        """Config nodes have one size that every series knows."""
+        if self.spec.endswith(".arm2"):
+            return "dds.mongodb.large.arm2.config"
+        return f"dds.mongodb.{self.spec.partition('.')[0]}.large.2.config"
+
+
+def from_file(path: Path) -> dict[str, Any]:
+    """A request body from a JSON file. Raises CliError."""
+    try:
+        body = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CliError(f"{path} cannot be read as JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise CliError(f"{path} must hold a JSON object: the body of POST /instances.")
+    return body

@@ -1,0 +1,127 @@
+"""`shardhouse serve`, `status`, `down`: the service itself."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import typer
+
+from shardhouse.cli import credentials, output
+from shardhouse.cli.options import DataDir, Json
+from shardhouse.cli.output import CliError
+
+MIB = 1024**2
+
+
+def serve(
+    data_dir: DataDir = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the DDS API. [default: 9800]")] = None,
+    iam_port: Annotated[int | None, typer.Option(help="Port of IAM. [default: 9801]")] = None,
+    region: Annotated[str | None, typer.Option(help="Name of the region. [default: local]")] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option(help="What is logged. [default: info]"),
+    ] = None,
+) -> None:
+    """Serve the DDS API and IAM until SIGTERM; databases keep running afterwards.
+
+    What is not given comes from SHARDHOUSE_* variables, then from shardhouse.toml in the data
+    directory.
+    """
+    from shardhouse.server import serve as run
+    from shardhouse.settings import load
+
+    run(
+        load(
+            data_dir=data_dir,
+            host=host,
+            port=port,
+            iam_port=iam_port,
+            region=region,
+            log_level=log_level,
+        )
+    )
+
+
+def status(data_dir: DataDir = None, json: Json = False) -> None:
+    """Tell what runs: the service, its addresses, instances and node processes.
+
+    The exit code is 0 when the service answers, else 1.
+    """
+    facts = _facts(data_dir)
+    if json:
+        output.print_json(facts)
+    else:
+        output.facts((name.replace("_", " "), _words(value)) for name, value in facts.items())
+    if not facts["answers"]:
+        raise typer.Exit(1)
+
+
+def down(data_dir: DataDir = None) -> None:
+    """Stop the service and all databases of a data directory, and prove that nothing is left.
+
+    The next `shardhouse serve` brings all of them back.
+    """
+    from shardhouse.cli.installation import Installation
+
+    folder = credentials.resolve(data_dir)
+    serving, nodes = Installation(folder).stop()
+    output.note(f"{folder}: {serving} serve and {nodes} node processes were stopped; none is left.")
+
+
+def _facts(data_dir: DataDir) -> dict[str, Any]:
+    from shardhouse.cli.installation import Installation
+
+    installation = Installation(credentials.resolve(data_dir))
+    process = installation.serve()
+    nodes = installation.nodes()
+    facts: dict[str, Any] = {
+        "data_dir": str(installation.data_dir),
+        "serve_pid": process.pid if process else None,
+        "running_since": None,
+        "answers": installation.answers(),
+        "dds_endpoint": None,
+        "iam_endpoint": None,
+        "instances": {},
+        "node_processes": len(nodes),
+        "node_memory_mib": sum(node.memory_info().rss for node in nodes) // MIB,
+    }
+    if process is not None:
+        began = datetime.fromtimestamp(process.create_time(), UTC)
+        facts["running_since"] = began.isoformat(timespec="seconds")
+        facts["serve_memory_mib"] = process.memory_info().rss // MIB
+    if facts["answers"]:
+        known = credentials.read_admin_file(installation.data_dir)
+        facts |= {name: known[name] for name in ("dds_endpoint", "iam_endpoint")}
+        facts["instances"] = _instances(data_dir)
+    return facts
+
+
+def _instances(data_dir: DataDir) -> dict[str, int] | str:
+    """How many of the administrator's project there are per status, or why that is not known."""
+    from shardhouse.cli.client import Client
+
+    folder = credentials.resolve(data_dir)
+    known = credentials.from_admin_file(credentials.read_admin_file(folder), folder)
+    counts: dict[str, int] = {}
+    try:
+        with Client(known) as client:
+            for instance in client.instances():
+                counts[instance["status"]] = counts.get(instance["status"], 0) + 1
+    except CliError as error:
+        return error.message
+    return counts
+
+
+def _words(value: Any) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return ", ".join(f"{count} {name}" for name, count in value.items()) or "none"
+        case _:
+            return str(value)
