@@ -21,7 +21,7 @@ from shardhouse.mongo.status import MemberStatus
 from shardhouse.nodes.runtime import NodeRef
 from shardhouse.store import instances
 from shardhouse.workflows import processes
-from shardhouse.workflows.context import Context, now
+from shardhouse.workflows.context import Context, at_once, now
 
 FIRST_DELAY = 0.5
 """Seconds before a died process is started again; doubled at each further death."""
@@ -62,7 +62,9 @@ class Monitor:
         self._thread = Thread(target=self._run, name="monitor", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Note what is down, so that the first answer to a client is true, and go on from there."""
+        for instance in self._serving():
+            self._note_dead(instance)
         self._thread.start()
 
     def close(self) -> None:
@@ -93,17 +95,39 @@ class Monitor:
         return max(0.05, min([self._context.settings.monitor_interval, *dues]))
 
     def _look(self) -> None:
-        with self._context.database.read() as connection:
-            living = instances.live(connection)
-        serving = [item for item in living if item.status in processes.SERVING]
+        serving = self._serving()
         self._forget({item.id for item in serving})
         for instance in serving:
             if not instance.action:
                 self._revive(instance)
-            self._judge(instance)
+        at_once(self._judge, self._serving())
         if time.monotonic() - self._measured > USAGE_INTERVAL:
             self._measure(serving)
             self._measured = time.monotonic()
+
+    def _serving(self) -> list[Instance]:
+        with self._context.database.read() as connection:
+            living = instances.live(connection)
+        return [instance for instance in living if instance.status in processes.SERVING]
+
+    def _note_dead(self, instance: Instance) -> None:
+        """Write nodes whose process is not there, without asking the others how they are."""
+        dead = {
+            node.id
+            for node in instance.nodes
+            if not self._context.runtime.state(NodeRef(instance.id, node.id)).running
+        }
+        if not dead:
+            return
+        seen = {
+            node.id: MemberStatus(
+                node.host,
+                Role.UNKNOWN if node.id in dead else node.role,
+                node.id not in dead and node.status is Status.NORMAL,
+            )
+            for node in instance.nodes
+        }
+        self._write(instance, seen)
 
     def _revive(self, instance: Instance) -> None:
         """Watch what runs; start again what does not, when its back-off is over."""
@@ -125,6 +149,7 @@ class Monitor:
             patience.died(moment)
             self._down.add(ref)
             log.warning("node died", instance=instance.id, node=node.id, reason=state.exit_reason)
+            self._note_dead(instance)
         if moment < patience.due:
             return
         try:
@@ -142,7 +167,7 @@ class Monitor:
         self._context.runtime.on_exit(ref, self._deaths.put)
 
     def _judge(self, instance: Instance) -> None:
-        """Ask the instance's nodes how they are, and write what differs."""
+        """Ask the instance's nodes how they are, and write it."""
         if instance.id not in self._clients:
             self._clients[instance.id] = self._context.clients(instance, CLIENT_TIMEOUT)
         clients = self._clients[instance.id]
@@ -151,24 +176,37 @@ class Monitor:
             for group in instance.groups
             for node, member in zip(group.nodes, self._members(group, clients), strict=True)
         }
+        self._write(instance, found)
+
+    def _write(self, instance: Instance, found: dict[str, MemberStatus]) -> None:
+        """Store what differs from `instance`."""
+        changed = {
+            node.id: member
+            for node in instance.nodes
+            if (member := found[node.id])
+            and (node.status, node.role) != (_status(member), member.role)
+        }
+        verdict = Status.NORMAL if serves(instance, found) else Status.ABNORMAL
+        if not changed and verdict is instance.status:
+            return
         with self._context.database.write() as connection:
-            for node in instance.nodes:
-                member = found[node.id]
-                status_now = Status.NORMAL if member.healthy else Status.ABNORMAL
-                if (node.status, node.role) != (status_now, member.role):
-                    instances.set_nodes(connection, [node.id], status_now, member.role)
-                    log.info(
-                        "node changed",
-                        instance=instance.id,
-                        node=node.id,
-                        status=status_now,
-                        role=member.role,
-                        detail=member.detail,
-                    )
-            verdict = Status.NORMAL if serves(instance, found) else Status.ABNORMAL
-            if verdict is not instance.status:
-                instances.set_status(connection, instance.id, verdict, now())
-                log.info("instance changed", instance=instance.id, status=verdict)
+            current = instances.load(connection, instance.id)
+            if current is None or current.status not in processes.SERVING:
+                return
+            for node_id, member in changed.items():
+                instances.set_nodes(connection, [node_id], _status(member), member.role)
+            instances.set_status(connection, instance.id, verdict, now())
+        for node_id, member in changed.items():
+            log.info(
+                "node changed",
+                instance=instance.id,
+                node=node_id,
+                status=_status(member),
+                role=member.role,
+                detail=member.detail,
+            )
+        if verdict is not instance.status:
+            log.info("instance changed", instance=instance.id, status=verdict)
 
     def _members(self, group: Group, clients: Clients) -> tuple[MemberStatus, ...]:
         """Status of a group's nodes; one whose process is known to be down is not asked."""
@@ -210,6 +248,10 @@ class Monitor:
         gone = [ref for ref in self._waiting if ref.instance_id not in living]
         for ref in gone:
             del self._waiting[ref]
+
+
+def _status(member: MemberStatus) -> Status:
+    return Status.NORMAL if member.healthy else Status.ABNORMAL
 
 
 def serves(instance: Instance, found: dict[str, MemberStatus]) -> bool:
