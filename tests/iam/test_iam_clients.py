@@ -64,7 +64,7 @@ def test_keystoneauth1_refusals(site: Site) -> None:
         Session(auth=plugin).get_token()
 
 
-@pytest.mark.filterwarnings("ignore::openstack.warnings.OpenStackDeprecationWarning")
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 def test_openstacksdk_identity(site: Site) -> None:
     admin = site.world.admin
     connection = openstack.connect(
@@ -114,7 +114,7 @@ def test_basic_credentials_find_their_project(site: Site) -> None:
 def test_basic_credentials_with_a_wrong_secret(site: Site) -> None:
     ak, _ = site.key(site.user("sdk.wrong", "DDS FullAccess"))
     builder = DdsClient.new_builder().with_credentials(BasicCredentials(ak, "wrong"))
-    with pytest.raises(SdkException, match="status_code:401.*verify aksk signature fail"):
+    with pytest.raises(SdkException, match=r"status_code:401.*verify aksk signature fail"):
         builder.with_region(Region("eu-de", site.dds_url)).build()
 
 

@@ -234,6 +234,17 @@ def test_a_security_token_belongs_to_its_key_and_dies_with_the_password(site: Si
     refused(site.http.get(instances(site), auth=auth), 401, "APIGW.0301", "change of the password")
 
 
+def test_a_temporary_key_stays_in_its_tokens_project(site: Site) -> None:
+    with site.client() as admin:
+        made = admin.post("/v3/projects", json={"project": {"name": "eu-de_next"}}).json()
+    next_door = instances(site, made["project"]["id"])
+    assert site.http.get(next_door, auth=Signed(*admin_key(site))).status_code == 200
+    bound, free = temporary(site, site.token()), temporary(site, site.token(scope={}))
+    assert site.http.get(instances(site), auth=bound).status_code == 200
+    refused(site.http.get(next_door, auth=bound), 403, "DBS.200604")
+    assert site.http.get(next_door, auth=free).status_code == 200
+
+
 def test_a_disabled_project_is_no_project(site: Site) -> None:
     with site.client() as admin:
         project = admin.post("/v3/projects", json={"project": {"name": "eu-de_off"}}).json()

@@ -8,14 +8,14 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from shardhouse.store.iam import directory
 from shardhouse.store.iam.records import AccessKey, Standing, TokenRow
-from shardhouse.store.iam.tables import access_keys, failures, tokens, users
+from shardhouse.store.iam.tables import ACCESS_KEYS, FAILURES, TOKENS, USERS
 
-_KEY = select(access_keys).where(access_keys.c.access_key == bindparam("access_key"))
+_KEY = select(ACCESS_KEYS).where(ACCESS_KEYS.c.access_key == bindparam("access_key"))
 
 
 def add_access_key(connection: Connection, key: AccessKey) -> None:
     """Raises IntegrityError when the access key exists."""
-    connection.execute(insert(access_keys), vars(key))
+    connection.execute(insert(ACCESS_KEYS), vars(key))
 
 
 def access_key(connection: Connection, name: str) -> AccessKey | None:
@@ -26,25 +26,25 @@ def access_key(connection: Connection, name: str) -> AccessKey | None:
 
 def access_key_list(connection: Connection, user_id: str) -> list[AccessKey]:
     """A user's permanent keys, oldest first."""
-    found = select(access_keys).where(access_keys.c.user_id == user_id)
-    rows = connection.execute(found.order_by(access_keys.c.created_at)).mappings()
+    found = select(ACCESS_KEYS).where(ACCESS_KEYS.c.user_id == user_id)
+    rows = connection.execute(found.order_by(ACCESS_KEYS.c.created_at)).mappings()
     return [AccessKey(**row) for row in rows]
 
 
 def change_access_key(connection: Connection, name: str, changes: Mapping[str, Any]) -> None:
     """Set status or description."""
     connection.execute(
-        update(access_keys).where(access_keys.c.access_key == name).values(**changes)
+        update(ACCESS_KEYS).where(ACCESS_KEYS.c.access_key == name).values(**changes)
     )
 
 
 def remove_access_key(connection: Connection, name: str) -> None:
     """Signatures with it fail from now on."""
-    connection.execute(delete(access_keys).where(access_keys.c.access_key == name))
+    connection.execute(delete(ACCESS_KEYS).where(ACCESS_KEYS.c.access_key == name))
 
 
-_ADD_TOKEN = insert(tokens)
-_REMOVE_EXPIRED = delete(tokens).where(tokens.c.expires_at < bindparam("now"))
+_ADD_TOKEN = insert(TOKENS)
+_REMOVE_EXPIRED = delete(TOKENS).where(TOKENS.c.expires_at < bindparam("now"))
 
 
 def add_token(connection: Connection, row: TokenRow) -> None:
@@ -55,10 +55,10 @@ def add_token(connection: Connection, row: TokenRow) -> None:
 
 _TOKEN = (
     directory.standing_query(
-        tokens.join(users, users.c.id == tokens.c.user_id), tokens.c.project_id
+        TOKENS.join(USERS, USERS.c.id == TOKENS.c.user_id), TOKENS.c.project_id
     )
-    .add_columns(*(column.label(f"t_{column.name}") for column in tokens.c))
-    .where(tokens.c.digest == bindparam("digest"))
+    .add_columns(*(column.label(f"t_{column.name}") for column in TOKENS.c))
+    .where(TOKENS.c.digest == bindparam("digest"))
 )
 
 
@@ -84,16 +84,16 @@ def token(connection: Connection, digest: bytes) -> tuple[TokenRow, Standing] | 
 
 def remove_token(connection: Connection, digest: bytes) -> None:
     """Revoke one token."""
-    connection.execute(delete(tokens).where(tokens.c.digest == digest))
+    connection.execute(delete(TOKENS).where(TOKENS.c.digest == digest))
 
 
 def remove_tokens_of(connection: Connection, user_id: str) -> None:
     """Revoke all tokens of a user."""
-    connection.execute(delete(tokens).where(tokens.c.user_id == user_id))
+    connection.execute(delete(TOKENS).where(TOKENS.c.user_id == user_id))
 
 
-_FAILURES = select(failures.c.count, failures.c.last_at).where(
-    failures.c.subject == bindparam("subject")
+_FAILURES = select(FAILURES.c.count, FAILURES.c.last_at).where(
+    FAILURES.c.subject == bindparam("subject")
 )
 
 
@@ -107,17 +107,17 @@ def set_failed_attempts(connection: Connection, subject: str, count: int, now: d
     """Write down how many consecutive failures a subject has."""
     values = {"count": count, "last_at": now}
     changed = connection.execute(
-        update(failures).where(failures.c.subject == subject).values(**values)
+        update(FAILURES).where(FAILURES.c.subject == subject).values(**values)
     )
     if changed.rowcount == 0:
-        connection.execute(insert(failures), {"subject": subject, **values})
+        connection.execute(insert(FAILURES), {"subject": subject, **values})
 
 
 def clear_failed_attempts(connection: Connection, subject: str) -> None:
     """Forget a subject's failures."""
-    connection.execute(delete(failures).where(failures.c.subject == subject))
+    connection.execute(delete(FAILURES).where(FAILURES.c.subject == subject))
 
 
 def clear_failures_before(connection: Connection, moment: datetime) -> None:
     """Forget failures that are too old to matter, so that made-up names do not pile up."""
-    connection.execute(delete(failures).where(failures.c.last_at < moment))
+    connection.execute(delete(FAILURES).where(FAILURES.c.last_at < moment))

@@ -21,47 +21,47 @@ from sqlalchemy import (
 )
 
 from shardhouse.store.iam.records import Assignment, Domain, Project, Standing, Target, User
-from shardhouse.store.iam.tables import assignments, domains, projects, users
+from shardhouse.store.iam.tables import ASSIGNMENTS, DOMAINS, PROJECTS, USERS
 
 
 def add_domain(connection: Connection, domain: Domain) -> None:
     """Raises IntegrityError when the name is taken."""
-    connection.execute(insert(domains), vars(domain))
+    connection.execute(insert(DOMAINS), vars(domain))
 
 
 def domain_named(connection: Connection, name: str) -> Domain | None:
     """The domain of that name."""
-    row = connection.execute(select(domains).where(domains.c.name == name)).mappings().first()
+    row = connection.execute(select(DOMAINS).where(DOMAINS.c.name == name)).mappings().first()
     return Domain(**row) if row else None
 
 
 def domain(connection: Connection, domain_id: str) -> Domain | None:
     """The domain of that id."""
-    row = connection.execute(select(domains).where(domains.c.id == domain_id)).mappings().first()
+    row = connection.execute(select(DOMAINS).where(DOMAINS.c.id == domain_id)).mappings().first()
     return Domain(**row) if row else None
 
 
 def domain_list(connection: Connection) -> list[Domain]:
     """All domains by name: for the installation itself, never for a caller."""
-    found = connection.execute(select(domains).order_by(domains.c.name))
+    found = connection.execute(select(DOMAINS).order_by(DOMAINS.c.name))
     return [Domain(**row) for row in found.mappings()]
 
 
 def add_project(connection: Connection, project: Project) -> None:
     """Raises IntegrityError when the domain has a project of that name."""
-    connection.execute(insert(projects), vars(project))
+    connection.execute(insert(PROJECTS), vars(project))
 
 
 def project(connection: Connection, domain_id: str, project_id: str) -> Project | None:
     """The domain's project of that id."""
-    found = select(projects).where(projects.c.domain_id == domain_id, projects.c.id == project_id)
+    found = select(PROJECTS).where(PROJECTS.c.domain_id == domain_id, PROJECTS.c.id == project_id)
     row = connection.execute(found).mappings().first()
     return Project(**row) if row else None
 
 
 def project_id_named(connection: Connection, domain_id: str, name: str) -> str | None:
     """The id of the domain's project of that name."""
-    found = select(projects.c.id).where(projects.c.domain_id == domain_id, projects.c.name == name)
+    found = select(PROJECTS.c.id).where(PROJECTS.c.domain_id == domain_id, PROJECTS.c.name == name)
     return connection.execute(found).scalar()
 
 
@@ -69,36 +69,36 @@ def project_list(
     connection: Connection, domain_id: str, *, only_of_user: str | None = None
 ) -> list[Project]:
     """The domain's projects by name; of one user: those where an assignment of his counts."""
-    found = select(projects).where(projects.c.domain_id == domain_id).order_by(projects.c.name)
+    found = select(PROJECTS).where(PROJECTS.c.domain_id == domain_id).order_by(PROJECTS.c.name)
     if only_of_user is not None:
-        granted = select(assignments.c.target_id).where(assignments.c.user_id == only_of_user)
+        granted = select(ASSIGNMENTS.c.target_id).where(ASSIGNMENTS.c.user_id == only_of_user)
         found = found.where(
-            or_(projects.c.id.in_(granted), projects.c.domain_id.in_(granted)),
+            or_(PROJECTS.c.id.in_(granted), PROJECTS.c.domain_id.in_(granted)),
         )
     return [Project(**row) for row in connection.execute(found).mappings()]
 
 
 def change_project(connection: Connection, project_id: str, changes: Mapping[str, Any]) -> None:
     """Raises IntegrityError when a new name is taken."""
-    connection.execute(update(projects).where(projects.c.id == project_id).values(**changes))
+    connection.execute(update(PROJECTS).where(PROJECTS.c.id == project_id).values(**changes))
 
 
 def remove_project(connection: Connection, project_id: str) -> None:
     """Its tokens and assignments go with it."""
-    connection.execute(delete(assignments).where(assignments.c.target_id == project_id))
-    connection.execute(delete(projects).where(projects.c.id == project_id))
+    connection.execute(delete(ASSIGNMENTS).where(ASSIGNMENTS.c.target_id == project_id))
+    connection.execute(delete(PROJECTS).where(PROJECTS.c.id == project_id))
 
 
 def add_user(connection: Connection, user: User) -> None:
     """Raises IntegrityError when the domain has a user of that name."""
-    connection.execute(insert(users), vars(user))
+    connection.execute(insert(USERS), vars(user))
 
 
-_USER = select(users).where(
-    users.c.domain_id == bindparam("domain_id"), users.c.id == bindparam("user_id")
+_USER = select(USERS).where(
+    USERS.c.domain_id == bindparam("domain_id"), USERS.c.id == bindparam("user_id")
 )
-_USER_NAMED = select(users).where(
-    users.c.domain_id == bindparam("domain_id"), users.c.name == bindparam("name")
+_USER_NAMED = select(USERS).where(
+    USERS.c.domain_id == bindparam("domain_id"), USERS.c.name == bindparam("name")
 )
 
 
@@ -118,50 +118,50 @@ def user_named(connection: Connection, domain_id: str, name: str) -> User | None
 
 def user_anywhere(connection: Connection, user_id: str) -> User | None:
     """A user by id alone: for a login or signature, which tells the domain only through him."""
-    row = connection.execute(select(users).where(users.c.id == user_id)).mappings().first()
+    row = connection.execute(select(USERS).where(USERS.c.id == user_id)).mappings().first()
     return User(**row) if row else None
 
 
 def user_list(connection: Connection, domain_id: str) -> list[User]:
     """The domain's users by name."""
-    found = select(users).where(users.c.domain_id == domain_id).order_by(users.c.name)
+    found = select(USERS).where(USERS.c.domain_id == domain_id).order_by(USERS.c.name)
     return [User(**row) for row in connection.execute(found).mappings()]
 
 
 def change_user(connection: Connection, user_id: str, changes: Mapping[str, Any]) -> None:
     """Raises IntegrityError when a new name is taken."""
-    connection.execute(update(users).where(users.c.id == user_id).values(**changes))
+    connection.execute(update(USERS).where(USERS.c.id == user_id).values(**changes))
 
 
 def remove_user(connection: Connection, user_id: str) -> None:
     """His assignments, access keys and tokens go with him."""
-    connection.execute(delete(users).where(users.c.id == user_id))
+    connection.execute(delete(USERS).where(USERS.c.id == user_id))
 
 
 def assign(connection: Connection, assignment: Assignment) -> None:
     """Adds an assignment; one that exists already stays."""
     if not has_assignment(connection, assignment):
-        connection.execute(insert(assignments), vars(assignment))
+        connection.execute(insert(ASSIGNMENTS), vars(assignment))
 
 
 def has_assignment(connection: Connection, assignment: Assignment) -> bool:
     """Whether exactly this assignment exists."""
-    found = select(assignments.c.user_id).filter_by(**vars(assignment))
+    found = select(ASSIGNMENTS.c.user_id).filter_by(**vars(assignment))
     return connection.execute(found).first() is not None
 
 
 def unassign(connection: Connection, assignment: Assignment) -> bool:
     """Removes an assignment; False when there is none."""
-    return connection.execute(delete(assignments).filter_by(**vars(assignment))).rowcount > 0
+    return connection.execute(delete(ASSIGNMENTS).filter_by(**vars(assignment))).rowcount > 0
 
 
 def assignment_list(connection: Connection, domain_id: str) -> list[Assignment]:
     """All assignments of a domain's users."""
     found = (
-        select(assignments)
-        .join(users, users.c.id == assignments.c.user_id)
-        .where(users.c.domain_id == domain_id)
-        .order_by(users.c.name, assignments.c.target, assignments.c.target_id)
+        select(ASSIGNMENTS)
+        .join(USERS, USERS.c.id == ASSIGNMENTS.c.user_id)
+        .where(USERS.c.domain_id == domain_id)
+        .order_by(USERS.c.name, ASSIGNMENTS.c.target, ASSIGNMENTS.c.target_id)
     )
     return [Assignment(**row) for row in connection.execute(found).mappings()]
 
@@ -170,17 +170,17 @@ def assigned(
     connection: Connection, user_id: str, target: Target, target_id: str
 ) -> Sequence[Assignment]:
     """A user's assignments on exactly one project or domain."""
-    found = select(assignments).filter_by(user_id=user_id, target=target, target_id=target_id)
+    found = select(ASSIGNMENTS).filter_by(user_id=user_id, target=target, target_id=target_id)
     return [Assignment(**row) for row in connection.execute(found).mappings()]
 
 
 _STANDING_COLUMNS = (
     *(
         column.label(f"{prefix}_{column.name}")
-        for prefix, table in (("u", users), ("d", domains), ("p", projects))
+        for prefix, table in (("u", USERS), ("d", DOMAINS), ("p", PROJECTS))
         for column in table.c
     ),
-    assignments.c.role_id.label("role_id"),
+    ASSIGNMENTS.c.role_id.label("role_id"),
 )
 
 
@@ -189,17 +189,17 @@ def standing_query(source: FromClause, project_id: Any) -> Select[Any]:
     for each role that counts there.
     """
     joined = (
-        source.join(domains, domains.c.id == users.c.domain_id)
+        source.join(DOMAINS, DOMAINS.c.id == USERS.c.domain_id)
         .outerjoin(
-            projects, and_(projects.c.domain_id == domains.c.id, projects.c.id == project_id)
+            PROJECTS, and_(PROJECTS.c.domain_id == DOMAINS.c.id, PROJECTS.c.id == project_id)
         )
         .outerjoin(
-            assignments,
+            ASSIGNMENTS,
             and_(
-                assignments.c.user_id == users.c.id,
+                ASSIGNMENTS.c.user_id == USERS.c.id,
                 or_(
-                    assignments.c.target_id == domains.c.id,
-                    assignments.c.target_id == projects.c.id,
+                    ASSIGNMENTS.c.target_id == DOMAINS.c.id,
+                    ASSIGNMENTS.c.target_id == PROJECTS.c.id,
                 ),
             ),
         )
@@ -207,7 +207,7 @@ def standing_query(source: FromClause, project_id: Any) -> Select[Any]:
     return select(*_STANDING_COLUMNS).select_from(joined)
 
 
-_STANDING = standing_query(users, bindparam("project_id")).where(users.c.id == bindparam("user_id"))
+_STANDING = standing_query(USERS, bindparam("project_id")).where(USERS.c.id == bindparam("user_id"))
 
 
 def standing(connection: Connection, user_id: str, project_id: str | None) -> Standing | None:
@@ -226,8 +226,8 @@ def standing_of(rows: Sequence[RowMapping]) -> Standing | None:
         return {column.name: row[f"{prefix}_{column.name}"] for column in table.c}
 
     return Standing(
-        user=User(**part("u", users)),
-        domain=Domain(**part("d", domains)),
-        project=Project(**part("p", projects)) if row["p_id"] else None,
+        user=User(**part("u", USERS)),
+        domain=Domain(**part("d", DOMAINS)),
+        project=Project(**part("p", PROJECTS)) if row["p_id"] else None,
         role_ids=frozenset(row["role_id"] for row in rows if row["role_id"]),
     )

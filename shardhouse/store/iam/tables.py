@@ -27,7 +27,7 @@ def _owner(table: str, *, primary_key: bool = False) -> Column[str]:
     )
 
 
-domains = Table(
+DOMAINS = Table(
     "iam_domains",
     METADATA,
     Column("id", String(32), primary_key=True),
@@ -36,7 +36,7 @@ domains = Table(
     Column("created_at", Moment, nullable=False),
 )
 
-projects = Table(
+PROJECTS = Table(
     "iam_projects",
     METADATA,
     Column("id", String(32), primary_key=True),
@@ -49,7 +49,7 @@ projects = Table(
     UniqueConstraint("domain_id", "name"),
 )
 
-users = Table(
+USERS = Table(
     "iam_users",
     METADATA,
     Column("id", String(32), primary_key=True),
@@ -64,7 +64,7 @@ users = Table(
 )
 
 #: `target_id` is a project's or a domain's id; an assignment on the domain counts for its projects.
-assignments = Table(
+ASSIGNMENTS = Table(
     "iam_role_assignments",
     METADATA,
     _owner("user", primary_key=True),
@@ -73,7 +73,7 @@ assignments = Table(
     Column("role_id", String(32), primary_key=True),
 )
 
-access_keys = Table(
+ACCESS_KEYS = Table(
     "iam_access_keys",
     METADATA,
     Column("access_key", String(64), primary_key=True),
@@ -85,7 +85,7 @@ access_keys = Table(
 )
 
 #: A token is found by its keyed digest; `project_id` is null for a token of the user's domain.
-tokens = Table(
+TOKENS = Table(
     "iam_tokens",
     METADATA,
     Column("digest", LargeBinary(32), primary_key=True),
@@ -97,7 +97,7 @@ tokens = Table(
 )
 
 #: Consecutive failures of one subject: a user's logins or an access key's signatures.
-failures = Table(
+FAILURES = Table(
     "iam_failures",
     METADATA,
     Column("subject", String(192), primary_key=True),
