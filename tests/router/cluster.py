@@ -93,7 +93,9 @@ class Mongod:
             members = [{"_id": 0, "host": self.address}]
             request = {"_id": self.name, "configsvr": config, "members": members}
             client.admin.command("replSetInitiate", request)
-            until(f"{self.name} to lead", lambda: client.admin.command("hello")["isWritablePrimary"])
+            until(
+                f"{self.name} to lead", lambda: client.admin.command("hello")["isWritablePrimary"]
+            )
 
 
 class RouterProcess:
@@ -163,9 +165,7 @@ class TestCluster:
             client.admin.command("createUser", ADMIN, pwd=PASSWORD, roles=["root"])
 
     def start_router(self, *more: str) -> RouterProcess:
-        return RouterProcess(
-            self.directory, f"cfg/{self.config.address}", self.key_file, *more
-        )
+        return RouterProcess(self.directory, f"cfg/{self.config.address}", self.key_file, *more)
 
     def stop(self) -> None:
         self.router.stop()

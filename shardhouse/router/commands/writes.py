@@ -117,7 +117,7 @@ async def write(call: Call) -> raw.Document:
     pending = list(range(len(statements)))
     for rounds in range(STALE_ROUNDS):
         routing = await call.router.catalog.routing(namespace)
-        if rounds == 0 and routing.table is not None and call.command.name == "insert":
+        if routing.table is not None and call.command.name == "insert":
             statements = [_with_id(statement) for statement in statements]
         if routing.database is None:
             if not _may_create(call, statements):
@@ -127,7 +127,7 @@ async def write(call: Call) -> raw.Document:
         try:
             if len(pending) == len(statements) and not _must_cut(call, routing, statements):
                 reply = await _whole(call, kind, routing, statements)
-                pending = outcome.add(reply.fields, pending)
+                pending = _remaining(call, outcome.add(reply.fields, pending), pending)
                 stale = _first_stale(reply.fields)
             else:
                 pending, stale = await _cut(call, kind, routing, statements, pending, outcome)
@@ -302,9 +302,14 @@ async def _group(
         called_stale = outcome.add(reply.fields, indexes)
         stale = stale or _first_stale(reply.fields)
         again.update(called_stale)
-    if again and call.body.get("ordered", True):
-        return [index for index in indexes if index >= min(again)], stale
-    return sorted(again), stale
+    return _remaining(call, sorted(again), indexes), stale
+
+
+def _remaining(call: Call, stale: list[int], indexes: list[int]) -> list[int]:
+    """What is still to be done: in order, nothing after the first stale statement was tried."""
+    if stale and call.body.get("ordered", True):
+        return [index for index in indexes if index >= min(stale)]
+    return stale
 
 
 def _versions(routing: Routing, shard: str, shards: int) -> dict[str, Any]:
