@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -262,12 +262,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--routers", type=int, default=2, help="routers of the cluster")
     options = parser.parse_args(argv)
+    measures: dict[str, Callable[[], float]] = {
+        "single": single,
+        "replicaset": replicaset,
+        "cluster": partial(cluster, options.routers),
+    }
     for name in options.topology:
-        measure = {
-            "single": single,
-            "replicaset": replicaset,
-            "cluster": partial(cluster, options.routers),
-        }[name]
+        measure = measures[name]
         times = sorted(measure() for _ in range(options.runs))
         runs = " ".join(f"{seconds:.2f}" for seconds in times)
         print(f"{name:<10} {times[len(times) // 2]:6.2f} s   ({runs})", flush=True)

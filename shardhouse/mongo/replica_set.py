@@ -32,6 +32,8 @@ JOINING = 100
 """Milliseconds between heartbeats while the rest catches up."""
 SETTLED = 2000
 """MongoDB's default."""
+_FOLLOWING = {1, 2}
+"""The states PRIMARY and SECONDARY."""
 _NOT_INITIALIZED = 94
 _ALREADY_INITIALIZED = 23
 
@@ -97,14 +99,22 @@ def form(plan: SetPlan, clients: Clients, deadline: Deadline) -> str:
 
 
 def settle(plan: SetPlan, clients: Clients, deadline: Deadline) -> None:
-    """Slow heartbeats down to the default. The server may take two seconds over it, so it is not
-    part of `form`: do it once the user's job is done. Does nothing where it was done."""
+    """Wait until every member has caught up, then slow heartbeats down to the default.
+
+    The server may take two seconds over it, so it is not part of `form`: do it once the user's job
+    is done. Until then a failure of the first member finds a set whose third may still be copying:
+    nothing acknowledged is lost, but writes wait until the first is back. Does nothing where it was
+    done.
+    """
 
     def settled() -> bool | None:
         primary = find_primary(plan.visible, clients)
         if primary is None:
             return None
         admin = clients[primary].admin
+        states = {member["state"] for member in admin.command("replSetGetStatus")["members"]}
+        if not states <= _FOLLOWING:
+            return None
         config = admin.command("replSetGetConfig")["config"]
         if config["settings"]["heartbeatIntervalMillis"] == SETTLED:
             return True

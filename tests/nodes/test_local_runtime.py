@@ -19,7 +19,7 @@ from shardhouse.nodes.runtime import Command, NodeRef
 
 NODE = NodeRef("instance", "node")
 SLEEP = "import time; time.sleep(600)"
-STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up'); time.sleep(600)"
+STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 NETWORK = "127.80.0.0/16"
 
 
@@ -184,7 +184,7 @@ def test_a_zombie_counts_as_dead(runtime, running):
 def test_stop_asks_and_then_kills(runtime):
     runtime.ensure_volume(NODE, {})
     state = runtime.ensure_process(NODE, command(runtime, code=STUBBORN))
-    until(lambda: runtime.log_tail(NODE, 1) == [] or True)
+    until(lambda: runtime.log_tail(NODE, 1) == ["up"])
     begin = time.monotonic()
     runtime.stop(NODE, 0.3)
     assert time.monotonic() - begin < 5

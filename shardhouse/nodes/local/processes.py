@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Callable
@@ -63,7 +64,8 @@ def search(folder: Path) -> psutil.Process | None:
         return None
     for process in psutil.process_iter():
         if _belongs(process, folder):
-            record(folder, process)
+            with suppress(OSError, psutil.NoSuchProcess):  # the next search finds it as well
+                record(folder, process)
             return process
     return None
 
@@ -105,18 +107,12 @@ def _gone(process: psutil.Process, seconds: float, reap: Callable[[], object]) -
     except ProcessLookupError:
         return True
     try:
-        return _readable(descriptor, seconds)
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        return bool(poller.poll(seconds * 1000))
     finally:
         os.close(descriptor)
         reap()
-
-
-def _readable(descriptor: int, seconds: float) -> bool:
-    import select
-
-    poller = select.poll()
-    poller.register(descriptor, select.POLLIN)
-    return bool(poller.poll(seconds * 1000))
 
 
 def forget(folder: Path) -> None:

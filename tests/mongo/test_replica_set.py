@@ -1,0 +1,195 @@
+"""Replica sets of real mongods: formed, resumed, settled, and safe with what they acknowledged."""
+
+import os
+import time
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+from pymongo.write_concern import WriteConcern
+
+from shardhouse.domain.model import Role
+from shardhouse.errors import MongoError
+from shardhouse.mongo import probe, replica_set, status, users
+from shardhouse.mongo.admin import Access, Clients, seeded
+from shardhouse.mongo.replica_set import SetPlan
+from shardhouse.mongo.wait import Deadline
+from tests.mongo.conftest import PASSWORD
+
+READY = (Role.PRIMARY, Role.SECONDARY, Role.HIDDEN)
+
+
+def roles(plan, clients):
+    return tuple(member.role for member in status.members(plan.hosts, clients))
+
+
+def wait_for(what, condition, seconds=40):
+    return Deadline(seconds).until(what, lambda: condition() or None)
+
+
+def test_three_members_become_primary_secondary_and_hidden(formed):
+    wait_for("all roles", lambda: roles(formed.plan, formed.clients) == READY)
+    assert all(m.healthy for m in status.members(formed.plan.hosts, formed.clients))
+
+
+def test_the_hidden_member_is_not_told_to_clients_and_never_elected(formed):
+    hello = formed.clients[formed.plan.hosts[0]].admin.command("hello")
+    assert set(hello["hosts"]) == set(formed.plan.visible)
+    config = formed.clients[formed.plan.hosts[0]].admin.command("replSetGetConfig")["config"]
+    assert [m["priority"] for m in config["members"]] == [1, 1, 0]
+    assert [m["votes"] for m in config["members"]] == [1, 1, 1]
+
+
+def test_forming_again_changes_nothing(formed):
+    def version():
+        host = formed.plan.hosts[0]
+        return formed.clients[host].admin.command("replSetGetConfig")["config"]["version"]
+
+    before = version()
+    begin = time.monotonic()
+    assert replica_set.form(formed.plan, formed.clients, Deadline(10)) == formed.plan.hosts[0]
+    assert time.monotonic() - begin < 2
+    assert version() == before
+
+
+def test_settling_restores_the_default_heartbeat_once(formed):
+    for _ in range(2):
+        replica_set.settle(formed.plan, formed.clients, Deadline(30))
+        assert roles(formed.plan, formed.clients) == READY
+    config = formed.clients[formed.plan.hosts[0]].admin.command("replSetGetConfig")["config"]
+    assert config["settings"]["heartbeatIntervalMillis"] == replica_set.SETTLED
+    replica_set.form(formed.plan, formed.clients, Deadline(10))
+
+
+def test_the_instances_uri_takes_majority_writes_and_nothing_remains(formed):
+    address = probe.uri(formed.plan.visible, password=PASSWORD, replica_set="replica")
+    probe.probe(address, Deadline(20))
+    names = formed.clients[formed.plan.hosts[0]].list_database_names()
+    assert probe.DATABASE not in names
+
+
+def test_a_wrong_password_ends_the_probe_at_once(formed):
+    address = probe.uri(formed.plan.visible, password="wrong", replica_set="replica")
+    begin = time.monotonic()
+    with pytest.raises(MongoError, match="Authentication failed"):
+        probe.probe(address, Deadline(30))
+    assert time.monotonic() - begin < 5
+
+
+def test_making_the_administrator_again_sets_the_new_password(formed):
+    for password in ("Other@456", PASSWORD):
+        users.ensure_administrator(formed.plan.visible, password, formed.clients, Deadline(20))
+        address = probe.uri(formed.plan.visible, password=password, replica_set="replica")
+        with MongoClient(address) as client:
+            assert client.admin.command("connectionStatus")["authInfo"]["authenticatedUserRoles"]
+
+
+def test_nobody_gets_in_without_a_password(formed):
+    with (
+        MongoClient(formed.plan.hosts[0], directConnection=True) as client,
+        pytest.raises(OperationFailure, match="auth"),
+    ):
+        client.admin.command("createUser", "me", pwd="x", roles=["root"])
+
+
+def test_a_wrong_key_is_refused_at_once(formed):
+    with Clients(Access("A" * 40)) as clients, pytest.raises(MongoError, match="Authentication"):
+        replica_set.form(formed.plan, clients, Deadline(30))
+
+
+def test_a_seeded_client_finds_the_primary(formed):
+    with seeded(formed.lab.access, "replica", formed.plan.visible) as client:
+        assert client.admin.command("hello")["isWritablePrimary"]
+
+
+def test_a_member_of_another_set_is_not_touched(formed):
+    stranger = SetPlan("replica", (*formed.plan.hosts[:2], "127.81.9.9:18635"))
+    with pytest.raises(MongoError, match=r"127\.81\.9\.9"):
+        replica_set._size(stranger, formed.clients)
+
+
+def test_waiting_in_vain_says_for_what():
+    with Clients(Access("x" * 10)) as clients, pytest.raises(MongoError, match=r"127\.81\.9\.8:1 "):
+        replica_set.form(SetPlan("replica", ("127.81.9.8:1",)), clients, Deadline(0.1))
+
+
+def test_a_process_known_to_be_dead_is_not_waited_for():
+    def check():
+        raise MongoError("the process died")
+
+    with Clients(Access("x" * 10)) as clients, pytest.raises(MongoError, match="died"):
+        replica_set.form(SetPlan("replica", ("127.81.9.8:1",)), clients, Deadline(60, check))
+
+
+def test_nobody_answering_means_unknown_with_a_reason():
+    with Clients(Access("x" * 10), timeout=0.2) as clients:
+        members = status.members(["127.81.9.8:1", "127.81.9.9:1"], clients)
+    assert {(m.role, m.healthy) for m in members} == {(Role.UNKNOWN, False)}
+    assert "127.81.9.9:1" in members[0].detail
+
+
+def test_a_single_member_is_a_primary_and_settled(lab, clients):
+    plan = lab.start("replica", 1)
+    replica_set.form(plan, clients, Deadline(30))
+    replica_set.settle(plan, clients, Deadline(10))
+    assert roles(plan, clients) == (Role.PRIMARY,)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_half_done_formation_is_continued(lab, clients, members):
+    plan = lab.start("replica", 3)
+    founders = SetPlan(plan.name, plan.hosts[:members])
+    replica_set.form(founders, clients, Deadline(40))
+    lab.kill(*plan.hosts)
+    lab.restart(*plan.hosts)
+    replica_set.form(plan, clients, Deadline(40))
+    wait_for("all roles", lambda: set(roles(plan, clients)) == set(READY))
+
+
+def test_acknowledged_writes_survive_kills_right_after_the_formation(lab, clients):
+    plan = lab.start("replica", 3)
+    primary = replica_set.form(plan, clients, Deadline(40))
+    concern = WriteConcern("majority")
+
+    def stands(host):
+        clients[host].admin.command("replSetStepUp", 1)
+        return clients[host].admin.command("hello")["isWritablePrimary"]
+
+    # Thirty megabytes that do not compress: several times a journal file of a small node.
+    batches, size = 100, 100
+    table = clients[primary].get_database("t", write_concern=concern)["t"]
+    for _ in range(batches):
+        table.insert_many([{"x": os.urandom(3000)} for _ in range(size)])
+    count = batches * size
+    lab.kill(primary)
+    others = [host for host in plan.hosts if host != primary]
+    successor = next(host for host in others if host != plan.hidden)
+    wait_for("its successor", lambda: stands(successor))
+    table = clients[successor].get_database("t", write_concern=concern)["t"]
+    assert table.count_documents({}) == count
+    lab.restart(primary)
+    table.insert_one({"x": b""})
+    wait_for("all roles", lambda: set(roles(plan, clients)) == set(READY))
+    lab.kill(*plan.hosts)
+    lab.restart(*plan.hosts)
+    replica_set.form(plan, clients, Deadline(40))
+    wait_for("all roles", lambda: set(roles(plan, clients)) == set(READY))
+
+    def hashes():
+        found = {clients[host].t.command("dbHash")["md5"] for host in plan.hosts}
+        return found if len(found) == 1 else None
+
+    wait_for("equal data", hashes)
+    for host in plan.hosts:
+        assert clients[host].t.t.count_documents({}) == count + 1
+
+
+def test_a_set_with_tls_forms_and_refuses_plain_connections(tls_lab):
+    plan = tls_lab.start("replica", 2)
+    with Clients(tls_lab.access) as clients:
+        replica_set.form(plan, clients, Deadline(40))
+        users.ensure_administrator(plan.hosts, PASSWORD, clients, Deadline(20))
+    options = {"password": PASSWORD, "replica_set": "replica"}
+    probe.probe(probe.uri(plan.hosts, authority=tls_lab.access.authority, **options), Deadline(20))
+    with pytest.raises(MongoError, match="majority write"):
+        probe.probe(probe.uri(plan.hosts, **options), Deadline(0.5))
