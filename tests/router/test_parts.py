@@ -1,0 +1,275 @@
+"""Options, topology, clock, cursors, pool, statistics: the small parts, each by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from bson import Int64, ObjectId, Timestamp
+
+from shardhouse.router.clock import Clock
+from shardhouse.router.cursors import IDLE_LIMIT, Cursor, Cursors
+from shardhouse.router.errors import CommandError, NodeUnreachableError, ShardReplyError
+from shardhouse.router.logs import Log
+from shardhouse.router.options import OptionError, parse
+from shardhouse.router.topology import description
+from shardhouse.router.upstream.encoder import DirectCursorId, encode
+from shardhouse.router.upstream.pool import Pool
+
+
+@pytest.fixture
+def key(tmp_path):
+    path = tmp_path / "key"
+    path.write_text("secretsecret")
+    return str(path)
+
+
+def test_options_of_mongos_are_understood(key):
+    options = parse(
+        f"--configdb cfg/a:1,b:2 --keyFile {key} --port 3000 --bind_ip 127.0.0.1,127.0.0.2"
+        " --setParameter a=1 --setParameter b=x=y --maxConns 5 --nounixsocket".split()
+    )
+    assert (options.config_set, options.config_members) == ("cfg", ("a:1", "b:2"))
+    assert (options.port, options.bind_ip) == (3000, ("127.0.0.1", "127.0.0.2"))
+    assert options.parameters == {"a": "1", "b": "x=y"}
+    assert options.max_connections == 5
+
+
+def test_options_may_come_from_a_mongos_file_and_arguments_win(key, tmp_path):
+    file = tmp_path / "mongos.conf"
+    file.write_text(
+        f"sharding: {{configDB: 'cfg/a:1'}}\nsecurity: {{keyFile: {key}}}\n"
+        "net: {port: 3000, bindIp: 127.0.0.3}\nsetParameter: {x: 1}\n"
+        "systemLog: {destination: file, path: /tmp/x, logAppend: true}\n"
+    )
+    options = parse(["--config", str(file), "--port", "3001"])
+    assert (options.port, options.bind_ip, options.log_path) == (3001, ("127.0.0.3",), "/tmp/x")
+    assert options.parameters == {"x": "1"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ("--keyFile KEY", "--configdb is required"),
+        ("--configdb a:1 --keyFile KEY", "SET/HOST:PORT"),
+        ("--configdb cfg/a --keyFile KEY", "HOST:PORT"),
+        ("--configdb cfg/a:1", "--keyFile is required"),
+        ("--configdb cfg/a:1 --keyFile /nowhere", "cannot read"),
+        ("--configdb cfg/a:1 --keyFile KEY --port 70000", "--port"),
+        ("--configdb cfg/a:1 --keyFile KEY --setParameter x", "NAME=VALUE"),
+        ("--configdb cfg/a:1 --keyFile KEY --tlsMode requireTLS", "--tlsCertificateKeyFile"),
+        ("--configdb cfg/a:1 --keyFile KEY --tlsMode maybe", "tlsMode"),
+        ("--unheardOf", "unheardOf"),
+    ],
+)
+def test_wrong_options_are_explained(arguments, complaint, key):
+    with pytest.raises(OptionError, match=complaint):
+        parse(arguments.replace("KEY", key).split())
+
+
+def hello(state, *, hosts=("a:1", "b:1", "c:1"), election=1, **more):
+    return {
+        "setName": "rs", "isWritablePrimary": state == "primary",
+        "secondary": state == "secondary", "hosts": list(hosts),
+        "electionId": ObjectId(f"{election:024x}"), "setVersion": 1, **more,
+    }  # fmt: skip
+
+
+def learned(*answers):
+    known = description.seeds("rs/a:1,b:1,c:1")
+    for address, answer in answers:
+        known = description.answered(known, address, answer, 0.001, 100.0)
+    return known
+
+
+def test_the_primary_is_found_and_lost():
+    known = learned(("a:1", hello("primary")), ("b:1", hello("secondary")))
+    assert known.primary.address == "a:1"
+    assert description.failed(known, "a:1", "gone").primary is None
+
+
+def test_of_two_primaries_the_later_elected_counts():
+    known = learned(("a:1", hello("primary", election=1)), ("b:1", hello("primary", election=2)))
+    assert known.primary.address == "b:1"
+
+
+def test_a_primarys_list_of_members_replaces_ours():
+    known = learned(("a:1", hello("primary", hosts=("a:1", "d:1"))))
+    assert set(known.members) == {"a:1", "d:1"}
+
+
+def test_a_stranger_is_not_a_member():
+    known = learned(("a:1", {**hello("primary"), "setName": "other"}))
+    assert known.primary is None
+
+
+@pytest.mark.parametrize(
+    ("preference", "expected"),
+    [
+        ({"mode": "primary"}, {"a:1"}),
+        ({"mode": "secondary"}, {"b:1", "c:1"}),
+        ({"mode": "primaryPreferred"}, {"a:1"}),
+        ({"mode": "secondaryPreferred"}, {"b:1", "c:1"}),
+        ({"mode": "nearest"}, {"a:1", "b:1", "c:1"}),
+        ({"mode": "secondary", "tags": [{"dc": "east"}]}, {"b:1"}),
+        ({"mode": "secondary", "tags": [{"dc": "no"}, {}]}, {"b:1", "c:1"}),
+        ({"mode": "secondary", "tags": [{"dc": "no"}]}, set()),
+        ({"mode": "secondaryPreferred", "tags": [{"dc": "no"}]}, {"a:1"}),
+    ],
+)
+def test_read_preferences_select_members(preference, expected):
+    known = learned(
+        ("a:1", hello("primary")),
+        ("b:1", hello("secondary", tags={"dc": "east"})),
+        ("c:1", hello("secondary", tags={"dc": "west"})),
+    )
+    assert {member.address for member in description.select(known, preference)} == expected
+
+
+def test_stale_secondaries_are_left_out():
+    known = learned(
+        ("a:1", hello("primary", lastWrite={"lastWriteDate": 99_000})),
+        ("b:1", hello("secondary", lastWrite={"lastWriteDate": 98_000})),
+        ("c:1", hello("secondary", lastWrite={"lastWriteDate": 1_000})),
+    )
+    preference = {"mode": "secondary", "maxStalenessSeconds": 90}
+    assert [m.address for m in description.select(known, preference)] == ["b:1"]
+
+
+KEYS = [
+    {"_id": Int64(1), "purpose": "HMAC", "key": b"k" * 20, "expiresAt": Timestamp(50, 0)},
+    {"_id": Int64(2), "purpose": "HMAC", "key": b"l" * 20, "expiresAt": Timestamp(900, 0)},
+]
+
+
+def clock(now=None):
+    made = Clock()
+    made.set_keys(KEYS)
+    made.advance(now or Timestamp(100, 1))
+    return made
+
+
+def test_a_signed_time_is_accepted_by_another_router():
+    signed = clock(Timestamp(200, 5)).for_client()
+    assert signed["signature"]["keyId"] == 2
+    other = clock()
+    other.receive(signed, 100.0)
+    assert other.now == Timestamp(200, 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"clusterTime": Timestamp(500, 1)}, 206),
+        ({"signature": {"hash": b"\0" * 20, "keyId": Int64(2)}}, 206),
+        ({"signature": {"hash": b"\0" * 20, "keyId": Int64(0)}}, 25),
+        ({"signature": None}, 25),
+        ({"clusterTime": 5}, 14),
+    ],
+)
+def test_forged_times_are_refused(change, code):
+    mine = clock()
+    signed = {**clock(Timestamp(200, 5)).for_client(), **change}
+    with pytest.raises(CommandError) as refused:
+        mine.receive(signed, 100.0)
+    assert refused.value.code == code
+    assert mine.now == Timestamp(100, 1)
+
+
+def test_a_time_years_ahead_is_refused():
+    far = clock(Timestamp(800, 1))
+    far._keys = [far._keys[1]._replace(expires=Timestamp(2**32 - 1, 0))]
+    far.advance(Timestamp(2**31, 1))
+    mine = clock()
+    with pytest.raises(CommandError) as refused:
+        mine.receive(far.for_client(), 100.0)
+    assert refused.value.code == 228
+
+
+def test_old_times_need_no_signature():
+    mine = clock()
+    mine.receive({"clusterTime": Timestamp(1, 1)}, 100.0)
+    assert mine.now == Timestamp(100, 1)
+
+
+def test_cursors_are_numbered_afresh_and_forgotten():
+    cursors = Cursors()
+    number = cursors.new_id()
+    lsid = {"id": b"s" * 16}
+    cursor = Cursor(
+        number, DirectCursorId(5), "a:1", "s0", "db", "c", "db.c", ("admin", "u"), lsid, []
+    )
+    cursors.add(cursor)
+    assert cursors.get(number) is cursor
+    assert cursors.of_session(b"s" * 16) == [cursor]
+    assert cursors.of_session(b"t" * 16) == []
+    assert cursors.idle(cursor.touched + IDLE_LIMIT - 1) == []
+    assert cursors.idle(cursor.touched + IDLE_LIMIT + 1) == [cursor]
+    cursors.remove(cursor)
+    assert cursors.get(number) is None
+
+
+class FakeConnection:
+    def __init__(self):
+        self.closed = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def request(self, command):
+        await self.gate.wait()
+        if self.closed:
+            raise NodeUnreachableError("a:1", self.closed)
+        return {"ok": 1}
+
+    def close(self, reason):
+        self.closed = reason
+
+
+def test_a_pool_reuses_limits_and_recovers():
+    opened = []
+
+    async def open_one():
+        opened.append(FakeConnection())
+        return opened[-1]
+
+    ping = encode({"ping": 1}, "admin")
+
+    async def story():
+        pool = Pool(open_one, limit=2)
+        await pool.request(ping)
+        await pool.request(ping)
+        assert (len(opened), pool.idle) == (1, 1)
+        opened[0].gate.clear()
+        running = [asyncio.create_task(pool.request(ping)) for _ in range(4)]
+        await asyncio.sleep(0)
+        assert pool.in_use <= 2
+        opened[0].gate.set()
+        await asyncio.gather(*running)
+        assert len(opened) == 2
+        opened[0].closed = opened[1].closed = "broken"
+        await pool.request(ping)
+        assert len(opened) == 3
+        assert pool.in_use == 0
+
+    asyncio.run(story())
+
+
+def test_error_replies_have_the_servers_shape():
+    error = CommandError(26, "no such thing", labels=["X"])
+    assert error.document == {
+        "ok": 0.0, "errmsg": "no such thing", "code": 26, "codeName": "NamespaceNotFound",
+        "errorLabels": ["X"],
+    }  # fmt: skip
+    passed_on = ShardReplyError({"ok": 0.0, "code": 7, "errmsg": "m", "errorLabels": ["A"]})
+    passed_on.labels.append("B")
+    assert passed_on.document["errorLabels"] == ["A", "B"]
+
+
+def test_log_lines_are_json(tmp_path):
+    log = Log.to(str(tmp_path / "log"), append=False)
+    log.note("NETWORK", "Something happened", "conn1", port=5)
+    event = json.loads((tmp_path / "log").read_text())
+    assert (event["s"], event["c"], event["ctx"], event["attr"]) == (
+        "I", "NETWORK", "conn1", {"port": 5},
+    )  # fmt: skip
