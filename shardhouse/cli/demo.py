@@ -1,5 +1,6 @@
 """`shardhouse demo`: from nothing to a working sharded cluster, in one command."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ def demo(
     """
     from shardhouse.cli.tour import PASSWORD, Tour
 
+    program = sys.argv[0]
     folder = credentials.resolve(data_dir)
     start_serve(folder, port, iam_port)
     with Tour(folder) as tour:
@@ -46,11 +48,8 @@ def demo(
             ("address", escape(address)),
             ("DDS API", tour.known["dds_endpoint"]),
             ("IAM", f"{tour.known['iam_endpoint']}/v3"),
-            ("credentials", escape(f'eval "$(shardhouse env --data-dir {folder})"')),
-            (
-                "stop",
-                escape(f"shardhouse down --data-dir {folder}  (after `make demo`: make down)"),
-            ),
+            ("credentials", escape(f'eval "$({program} env --data-dir {folder})"')),
+            ("stop", escape(f"{program} down --data-dir {folder}")),
         ]
     )
 

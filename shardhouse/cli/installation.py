@@ -15,6 +15,7 @@ from shardhouse.cli.output import CliError
 
 LOCK_NAME = "serve.lock"
 LOG_NAME = "serve.log"
+CONFIG_SERVER = "--configsvr"
 GRACE = 30.0
 """Seconds that `serve`, and then its nodes, have to end cleanly before they are killed."""
 _INTERVAL = 0.05
@@ -47,7 +48,7 @@ class Installation:
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
-                named = any(prefix in part for part in process.cmdline())
+                named = any(prefix in part for part in _command(process))
                 if named and os.getsid(process.pid) == process.pid and _alive(process):
                     found.append(process)
         return found
@@ -104,7 +105,11 @@ class Installation:
         if serve is not None:
             _end([serve])
         nodes = self.nodes()
-        _end([process for node in nodes for process in (node, *_children(node))])
+        # A shard that ends asks its config servers for a last time, and waits for them if they
+        # are gone.
+        config = [node for node in nodes if CONFIG_SERVER in _command(node)]
+        for wave in ([node for node in nodes if node not in config], config):
+            _end([process for node in wave for process in (node, *_children(node))])
         left = [process for process in (self.serve(), *self.nodes()) if process is not None]
         if left:
             pids = ", ".join(str(process.pid) for process in left)
@@ -131,6 +136,12 @@ def _end(processes: list[psutil.Process]) -> None:
 def _children(process: psutil.Process) -> list[psutil.Process]:
     with suppress(psutil.Error):
         return process.children(recursive=True)
+    return []
+
+
+def _command(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return process.cmdline()
     return []
 
 
