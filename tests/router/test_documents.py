@@ -51,7 +51,7 @@ def test_all_types_survive_the_way_there_and_back(db):
     document = {
         "_id": ObjectId(), "double": 1.5, "inf": float("inf"), "text": "ünï\0",
         "sub": {"a": [1, {"b": 2}]},
-        "bin": Binary(b"\0\1", 0), "uuid": Binary(uuid.uuid4().bytes, 4), "user": Binary(b"x", 128),
+        "bin": b"\0\1", "uuid": Binary(uuid.uuid4().bytes, 4), "user": Binary(b"x", 128),
         "yes": True, "date": datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC), "null": None,
         "re": Regex("^a", "i"), "code": Code("f()"), "scope": Code("f()", {"x": 1}), "int": 5,
         "long": Int64(2**60), "small": Int64(1), "dec": Decimal128("1.10"),
@@ -181,14 +181,12 @@ def test_bulk_writes_report_the_clients_indexes(sharded, ordered):
     assert r.count_documents({}) == (3 if ordered else 4)
 
 
-def test_a_repeated_retryable_write_is_done_once(db, root):
+def test_a_repeated_retryable_write_is_done_once(db, cluster):
     db.c.insert_one({"_id": 1, "n": 0})
-    with root.start_session() as session:
-        command = {
-            "update": "c", "updates": [{"q": {"_id": 1}, "u": {"$inc": {"n": 1}}}],
-            "lsid": session.session_id, "txnNumber": Int64(77),
-        }  # fmt: skip
-        first, second = db.command(command), db.command(command)
+    statement = {"q": {"_id": 1}, "u": {"$inc": {"n": 1}}}
+    command = {"update": "c", "updates": [statement], "txnNumber": Int64(77)}
+    with cluster.router.client() as client, client.start_session() as session:
+        first, second = (client[db.name].command(command, session=session) for _ in range(2))
     assert (first["n"], second["n"]) == (1, 1)
     assert second["retriedStmtIds"] == [0]
     assert db.c.find_one()["n"] == 1
@@ -220,9 +218,8 @@ def test_views_and_tailable_cursors(sharded):
     assert len(list(sharded.v.find().batch_size(3))) == 10
     sharded.create_collection("capped", capped=True, size=4096)
     sharded.capped.insert_one({"n": 1})
-    cursor = sharded.capped.find(
-        cursor_type=pymongo.CursorType.TAILABLE_AWAIT, max_await_time_ms=20
-    )
+    cursor = sharded.capped.find(cursor_type=pymongo.CursorType.TAILABLE_AWAIT)
+    cursor.max_await_time_ms(20)
     assert next(cursor)["n"] == 1
     with pytest.raises(StopIteration):
         next(cursor)

@@ -103,6 +103,8 @@ class Users:
 
 def _read(document: Mapping[str, Any]) -> User:
     granted = document.get("inheritedPrivileges", ())
+    own = document.get("authenticationRestrictions")
+    inherited = document.get("inheritedAuthenticationRestrictions", [])
     return User(
         name=document["user"],
         database=document["db"],
@@ -110,7 +112,7 @@ def _read(document: Mapping[str, Any]) -> User:
         roles=document.get("inheritedRoles", ()),
         granted=granted,
         privileges=Privileges(granted),
-        restrictions=document.get("inheritedAuthenticationRestrictions", ()),
+        restrictions=[own, *inherited] if own else inherited,
         credentials={
             mechanism: Credential.read(stored)
             for mechanism, stored in document.get("credentials", {}).items()
