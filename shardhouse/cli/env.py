@@ -62,9 +62,9 @@ def variables(known: Mapping[str, Any]) -> dict[str, str]:
 
 
 def shell(known: Mapping[str, Any]) -> str:
-    """Exports for any POSIX shell."""
-    pairs = variables(known).items()
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in pairs)
+    """Exports for any POSIX shell; a variable whose name no shell takes is left out."""
+    pairs = {name: value for name, value in variables(known).items() if name.isidentifier()}
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in pairs.items())
 
 
 def clouds(known: Mapping[str, Any]) -> str:

@@ -126,11 +126,20 @@ def _end(processes: list[psutil.Process]) -> None:
     for process in processes:
         with suppress(psutil.Error):
             process.terminate()
-    _, stubborn = psutil.wait_procs(processes, timeout=GRACE)
-    for process in stubborn:
+    for process in _await_end(processes):
         with suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(stubborn, timeout=GRACE)
+    _await_end(processes)
+
+
+def _await_end(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that are still alive after the grace."""
+    deadline = time.monotonic() + GRACE
+    while (left := [process for process in processes if _alive(process)]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(_INTERVAL)
+    return left
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
@@ -146,4 +155,8 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def _alive(process: psutil.Process) -> bool:
-    return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    """A zombie, which only its parent can remove, has ended."""
+    with suppress(psutil.Error):
+        dead = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return process.is_running() and not dead
+    return False

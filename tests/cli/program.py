@@ -1,0 +1,51 @@
+"""The real program `shardhouse`, run as a user runs it: as a process, with its own environment."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROGRAM = (sys.executable, "-m", "shardhouse.cli.main")
+SECONDS = 90
+
+
+@dataclass(frozen=True)
+class Program:
+    """`shardhouse` for one data directory, which it is told by a variable."""
+
+    data_dir: Path
+
+    def run(
+        self, *arguments: str, stdin: str = "", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+        return subprocess.run(
+            [*PROGRAM, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            env=kept | {"SHARDHOUSE_DATA_DIR": str(self.data_dir)} | variables,
+            check=False,
+        )
+
+    def ok(self, *arguments: str, stdin: str = "", **variables: str) -> str:
+        """Run a command that must succeed; its standard output."""
+        done = self.run(*arguments, stdin=stdin, **variables)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *arguments: str, stdin: str = "", **variables: str) -> Any:
+        """Run a command that must succeed with --json; what it printed."""
+        return json.loads(self.ok(*arguments, "--json", stdin=stdin, **variables))
+
+    def refused(self, *arguments: str, stdin: str = "", **variables: str) -> str:
+        """Run a command that must fail as expected things do: exit code 1, no traceback."""
+        done = self.run(*arguments, stdin=stdin, **variables)
+        assert done.returncode == 1, f"{arguments}: {done.returncode} {done.stdout} {done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done.stderr
