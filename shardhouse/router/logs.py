@@ -25,6 +25,10 @@ class Log:
             return cls(sys.stdout)
         return cls(Path(path).open("a" if append else "w", encoding="utf-8"))
 
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
     def note(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
         """An event worth knowing."""
         self._write("I", component, message, ctx, attr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -29,7 +30,8 @@ def main(argv: Sequence[str]) -> int:
         key = _key(options.key_file)
         log = Log.to(options.log_path, options.log_append)
         _write_pid(options.pid_file)
-        return uvloop.run(_run(options, key, log))
+        with contextlib.closing(log):
+            return uvloop.run(_run(options, key, log))
     except (OptionError, OSError, ssl.SSLError) as error:
         print(f"shardhouse router: {error}", file=sys.stderr)
         return 2

@@ -38,6 +38,7 @@ class ClientConnection(asyncio.Protocol):
         self._writable.set()
         self._replies = itertools.count(1)
         self._closed = False
+        self._draining = False
         self._interruptible = False
         self._transport: asyncio.Transport | None = None
         self.task: asyncio.Task[None] | None = None
@@ -92,11 +93,16 @@ class ClientConnection(asyncio.Protocol):
         if self._interruptible and self.task is not None:
             self.task.cancel()
 
+    def drain(self) -> None:
+        """Answer what was asked already, then close."""
+        self._draining = True
+        self._arrived.set()
+
     async def _serve(self, session: ClientSession) -> None:
         try:
             while True:
                 while not self._frames:
-                    if self._closed:
+                    if self._closed or self._draining:
                         return
                     self._arrived.clear()
                     await self._arrived.wait()
@@ -209,7 +215,7 @@ class Server:
         self._listening.close()
         tasks = []
         for connection in list(self._open):
-            connection.connection_lost(None)
+            connection.drain()
             if connection.task is not None:
                 tasks.append(connection.task)
         if tasks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.util
 import os
 import socket
@@ -9,10 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pymongo
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
@@ -45,10 +50,59 @@ def until(what: str, check: Callable[[], T], seconds: float = 20.0) -> T:
     raise AssertionError(f"waited {seconds} s for {what}; last error: {last}")
 
 
+class Tls:
+    """A certificate authority, one node certificate for 127.0.0.1, and who uses them how."""
+
+    def __init__(self, directory: Path) -> None:
+        now = datetime.datetime.now(datetime.UTC)
+        keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+        names = [
+            x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+            for text in ("test authority", "node")
+        ]
+        self.authority, self.node = directory / "ca.pem", directory / "node.pem"
+        for name, key, path in zip(names, keys, (self.authority, self.node), strict=True):
+            made = (
+                x509.CertificateBuilder()
+                .subject_name(name)
+                .issuer_name(names[0])
+                .public_key(key.public_key())
+                .serial_number(x509.random_serial_number())
+                .not_valid_before(now - datetime.timedelta(hours=1))
+                .not_valid_after(now + datetime.timedelta(days=1))
+                .add_extension(
+                    x509.BasicConstraints(ca=path == self.authority, path_length=None), True
+                )
+                .add_extension(
+                    x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), False
+                )
+                .sign(keys[0], hashes.SHA256())
+            )
+            private = key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+            path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
+
+    @property
+    def options(self) -> list[str]:
+        return [
+            "--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(self.node),
+            "--tlsCAFile", str(self.authority), "--tlsAllowConnectionsWithoutCertificates",
+        ]  # fmt: skip
+
+    @property
+    def client(self) -> dict[str, Any]:
+        return {"tls": True, "tlsCAFile": str(self.authority)}
+
+
 class Mongod:
     """One mongod process that can be killed and started again."""
 
-    def __init__(self, directory: Path, role: str, name: str, key_file: Path) -> None:
+    def __init__(
+        self, directory: Path, role: str, name: str, key_file: Path, tls: Tls | None = None
+    ) -> None:
         self.name, self.port, self.directory = name, free_port(), directory / name
         self.directory.mkdir()
         self._arguments = [
@@ -60,6 +114,8 @@ class Mongod:
             "--setParameter", "diagnosticDataCollectionEnabled=false",
             "--setParameter", "logicalSessionRefreshMillis=3600000",
         ]  # fmt: skip
+        self._tls = tls
+        self._arguments += tls.options if tls else []
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -86,6 +142,7 @@ class Mongod:
         return MongoClient(
             self.address, username="__system", password=KEY, authSource="local",
             directConnection=True, serverSelectionTimeoutMS=20_000, **options,
+            **(self._tls.client if self._tls else {}),
         )  # fmt: skip
 
     def initiate(self, *, config: bool) -> None:
@@ -103,6 +160,7 @@ class RouterProcess:
 
     def __init__(self, directory: Path, config: str, key_file: Path, *more: str) -> None:
         self.port = free_port()
+        self.tls: Tls | None = None
         self.log = directory / f"router-{self.port}.log"
         self.arguments = [
             sys.executable, "-m", "shardhouse.router", "--configdb", config,
@@ -117,6 +175,7 @@ class RouterProcess:
 
     def client(self, user: str = ADMIN, password: str = PASSWORD, **options: Any) -> MongoClient:
         where = {"authSource": "admin", "serverSelectionTimeoutMS": 10_000, **options}
+        where |= self.tls.client if self.tls else {}
         return MongoClient("127.0.0.1", self.port, username=user, password=password, **where)
 
     def stranger(self, **options: Any) -> MongoClient:
@@ -133,13 +192,16 @@ class TestCluster:
 
     __test__ = False
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, shards: int = 2, tls: Tls | None = None) -> None:
+        self.tls = tls
         self.directory = directory
         self.key_file = directory / "key"
         self.key_file.write_text(f"{KEY}\n")
         self.key_file.chmod(0o400)
-        self.config = Mongod(directory, "--configsvr", "cfg", self.key_file)
-        self.shards = [Mongod(directory, "--shardsvr", f"s{n}", self.key_file) for n in (0, 1)]
+        self.config = Mongod(directory, "--configsvr", "cfg", self.key_file, tls)
+        self.shards = [
+            Mongod(directory, "--shardsvr", f"s{n}", self.key_file, tls) for n in range(shards)
+        ]
         self.router = self.start_router()
         try:
             self._set_up()
@@ -165,7 +227,11 @@ class TestCluster:
             client.admin.command("createUser", ADMIN, pwd=PASSWORD, roles=["root"])
 
     def start_router(self, *more: str) -> RouterProcess:
-        return RouterProcess(self.directory, f"cfg/{self.config.address}", self.key_file, *more)
+        tls = self.tls.options if self.tls else []
+        config = f"cfg/{self.config.address}"
+        router = RouterProcess(self.directory, config, self.key_file, *tls, *more)
+        router.tls = self.tls
+        return router
 
     def stop(self) -> None:
         self.router.stop()

@@ -269,6 +269,7 @@ def test_error_replies_have_the_servers_shape():
 def test_log_lines_are_json(tmp_path):
     log = Log.to(str(tmp_path / "log"), append=False)
     log.note("NETWORK", "Something happened", "conn1", port=5)
+    log.close()
     event = json.loads((tmp_path / "log").read_text())
     assert (event["s"], event["c"], event["ctx"], event["attr"]) == (
         "I", "NETWORK", "conn1", {"port": 5},

@@ -20,6 +20,7 @@ from shardhouse.router.command import Command
 from shardhouse.router.errors import CommandError, bad_value, unauthorized
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
+from shardhouse.router.topology.monitor import SELECTION_TIMEOUT
 from shardhouse.router.upstream.client import MAJORITY_WRITE, PRIMARY, Reply, StaleRoutingError
 from shardhouse.router.upstream.rules import CLIENT_GENERIC, RULES
 from shardhouse.router.wire import raw
@@ -141,9 +142,17 @@ class Call:
             sequences=sequences,
             preference=preference,
             attempts=attempts,
+            patience=self._patience(),
         )
         self.saw(reply)
         return reply
+
+    def _patience(self) -> float:
+        """Seconds to wait for an eligible member: no longer than the client's time limit."""
+        limit = self.body.get("maxTimeMS")
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit <= 0:
+            return SELECTION_TIMEOUT
+        return min(SELECTION_TIMEOUT, limit / 1000)
 
     def saw(self, reply: Reply) -> None:
         """Remember when what this reply tells can be read back."""
