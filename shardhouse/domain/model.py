@@ -146,6 +146,8 @@ class Instance:
     created_at: datetime
     updated_at: datetime
     request: dict[str, Any]
+    #: Grows with every change of the instance or anything that belongs to it.
+    revision: int = 0
     action: str = ""
     remark: str = ""
     maintenance_window: str = "02:00-06:00"

@@ -1,7 +1,6 @@
 """Connections for our own administration: as `__system`, through the instance's key file."""
 
 import socket
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -23,17 +22,18 @@ class Access:
     key: str = field(repr=False)
     authority: Path | None = None
 
-    def options(self) -> dict[str, Any]:
+    def credentials(self) -> dict[str, Any]:
         """Options of a client that authenticates as `__system`."""
-        tls = {"tls": True, "tlsCAFile": str(self.authority)} if self.authority else {}
         return {
             "username": "__system",
             "password": keyfile.password(self.key),
             "authSource": "local",
             "authMechanism": "SCRAM-SHA-256",
-            "appName": "shardhouse",
-            **tls,
         }
+
+    def tls(self) -> dict[str, Any]:
+        """Options of a client that verifies the instance's certificates; none without TLS."""
+        return {"tls": True, "tlsCAFile": str(self.authority)} if self.authority else {}
 
 
 class Clients:
@@ -58,6 +58,14 @@ class Clients:
 
     def __getitem__(self, host: str) -> Client:
         """The client of `address:port`. It connects lazily; errors are pymongo's."""
+        return self._client(host, self._access.credentials())
+
+    def anonymous(self, host: str) -> Client:
+        """A client of `address:port` that does not authenticate: for a router, where `__system` is
+        nobody."""
+        return self._client(host, {})
+
+    def _client(self, host: str, credentials: dict[str, Any]) -> Client:
         client = self._open.get(host)
         if client is None:
             milliseconds = int(self._timeout * 1000)
@@ -69,7 +77,9 @@ class Clients:
                 # Polls rarely and keeps no stream open: idle connections should cost nothing.
                 serverMonitoringMode="poll",
                 heartbeatFrequencyMS=60_000,
-                **self._access.options(),
+                appName="shardhouse",
+                **credentials,
+                **self._access.tls(),
             )
             client = self._open.setdefault(host, made)
             if client is not made:
@@ -80,17 +90,6 @@ class Clients:
         """Close them all."""
         while self._open:
             self._open.popitem()[1].close()
-
-
-def seeded(access: Access, replica_set: str, hosts: Sequence[str], timeout: float = 5.0) -> Client:
-    """A client that finds the replica set's primary by itself; the caller closes it."""
-    return MongoClient(
-        list(hosts),
-        replicaSet=replica_set,
-        serverSelectionTimeoutMS=int(timeout * 1000),
-        connectTimeoutMS=int(timeout * 1000),
-        **access.options(),
-    )
 
 
 def majority(

@@ -98,6 +98,12 @@ def form(plan: SetPlan, clients: Clients, deadline: Deadline) -> str:
     return primary
 
 
+def awaken(plan: SetPlan, clients: Clients, deadline: Deadline) -> None:
+    """Have a primary soon in a set whose processes have just been started. Does nothing where there
+    is one."""
+    deadline.until(f"a primary of {plan.name}", lambda: _elected(plan, len(plan.hosts), clients))
+
+
 def settle(plan: SetPlan, clients: Clients, deadline: Deadline) -> None:
     """Wait until every member has caught up, then slow heartbeats down to the default.
 

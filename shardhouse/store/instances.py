@@ -1,6 +1,10 @@
-"""Instances in the store. `project_id` narrows every tenant's query, here and nowhere else."""
+"""Instances in the store. `project_id` narrows every tenant's query, here and nowhere else.
 
-from collections.abc import Iterable, Mapping, Sequence
+Whatever changes an instance, or a node, tag or job of it, raises its `revision`: an answer made of
+it is good as long as the revision stays.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -123,16 +127,32 @@ def add(connection: Connection, instance: Instance) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Head:
+    """What a list needs to know of an instance whose rendering it has already."""
+
+    id: str
+    revision: int
+    engine_version: str
+
+
 def find(connection: Connection, project_id: str, instance_id: str) -> Instance | None:
     """A project's instance, unless it is deleted."""
-    found, _ = search(connection, project_id, Filter(id=instance_id), 0, 1)
-    return found[0] if found else None
+    heads, _ = search(connection, project_id, Filter(id=instance_id), 0, 1)
+    return load(connection, heads[0].id) if heads else None
 
 
 def load(connection: Connection, instance_id: str) -> Instance | None:
     """Any project's instance, deleted ones too: for the workflows, which own all of them."""
-    rows = connection.execute(select(INSTANCES).where(INSTANCES.c.id == instance_id)).all()
-    return next(iter(_assemble(connection, rows)), None)
+    return next(iter(load_all(connection, [instance_id])), None)
+
+
+def load_all(connection: Connection, ids: Sequence[str]) -> list[Instance]:
+    """The instances of these ids, in no order; the caller has made sure whose they are."""
+    if not ids:
+        return []
+    rows = connection.execute(select(INSTANCES).where(INSTANCES.c.id.in_(ids))).all()
+    return _assemble(connection, rows)
 
 
 def live(connection: Connection) -> list[Instance]:
@@ -143,18 +163,20 @@ def live(connection: Connection) -> list[Instance]:
 
 def search(
     connection: Connection, project_id: str, wanted: Filter, offset: int, limit: int
-) -> tuple[list[Instance], int]:
+) -> tuple[list[Head], int]:
     """One page of a project's instances, newest first, and how many match in all."""
-    query = _matching(select(INSTANCES), project_id, wanted)
+    columns = (INSTANCES.c.id, INSTANCES.c.revision, INSTANCES.c.engine_version)
+    query = _matching(select(*columns), project_id, wanted)
     if wanted.after:
         query = query.where(_behind(wanted.after))
     order = (INSTANCES.c.created_at.desc(), INSTANCES.c.id)
-    rows = connection.execute(query.order_by(*order).offset(offset).limit(limit)).all()
-    if offset == 0 and not wanted.after and len(rows) < limit:
-        return _assemble(connection, rows), len(rows)
+    rows = connection.execute(query.order_by(*order).offset(offset).limit(limit))
+    heads = [Head(*row) for row in rows]
+    if offset == 0 and not wanted.after and len(heads) < limit:
+        return heads, len(heads)
     count = select(func.count()).select_from(INSTANCES)
     total = connection.execute(_matching(count, project_id, wanted)).scalar_one()
-    return _assemble(connection, rows), total
+    return heads, total
 
 
 def count_by_mode(connection: Connection, project_id: str) -> dict[Mode, int]:
@@ -167,6 +189,15 @@ def count_by_mode(connection: Connection, project_id: str) -> dict[Mode, int]:
     return {Mode(mode): number for mode, number in rows}
 
 
+def touch(connection: Connection, instance_id: str) -> None:
+    """Raise an instance's revision: something that belongs to it has changed."""
+    connection.execute(
+        update(INSTANCES)
+        .where(INSTANCES.c.id == instance_id)
+        .values(revision=INSTANCES.c.revision + 1)
+    )
+
+
 def set_status(connection: Connection, instance_id: str, status: Status, now: datetime) -> None:
     """Write an instance's status, if it is another one than before."""
     connection.execute(
@@ -174,6 +205,7 @@ def set_status(connection: Connection, instance_id: str, status: Status, now: da
         .where(INSTANCES.c.id == instance_id, INSTANCES.c.status != status)
         .values(status=status, updated_at=now)
     )
+    touch(connection, instance_id)
 
 
 def mark_deleted(connection: Connection, instance_id: str, now: datetime) -> None:
@@ -183,12 +215,14 @@ def mark_deleted(connection: Connection, instance_id: str, now: datetime) -> Non
         .where(INSTANCES.c.id == instance_id)
         .values(status=Status.DELETED, deleted_at=now, updated_at=now)
     )
+    touch(connection, instance_id)
 
 
 def remove_parts(connection: Connection, instance_id: str) -> None:
     """Drop a deleted instance's nodes (and so their address leases), groups, tags, secrets."""
     for table in (NODES, GROUPS, TAGS, SECRETS):
         connection.execute(delete(table).where(table.c.instance_id == instance_id))
+    touch(connection, instance_id)
 
 
 def leased_addresses(connection: Connection) -> list[str]:
@@ -197,23 +231,14 @@ def leased_addresses(connection: Connection) -> list[str]:
     return [address for (address,) in rows]
 
 
-def lease(connection: Connection, addresses: Mapping[str, str]) -> None:
-    """Give nodes (by id) their addresses."""
-    for node_id, address in addresses.items():
-        connection.execute(update(NODES).where(NODES.c.id == node_id).values(address=address))
-
-
-def set_nodes(connection: Connection, node_ids: Iterable[str], status: Status, role: Role) -> None:
-    """Write status and role of nodes."""
+def set_node(connection: Connection, instance_id: str, node_id: str, **values: object) -> None:
+    """Write columns of one node of an instance: its address, status, role, used_bytes."""
     connection.execute(
-        update(NODES).where(NODES.c.id.in_(list(node_ids))).values(status=status, role=role)
+        update(NODES)
+        .where(NODES.c.id == node_id, NODES.c.instance_id == instance_id)
+        .values(**values)
     )
-
-
-def set_usage(connection: Connection, used_bytes: Mapping[str, int]) -> None:
-    """Write what nodes' volumes hold, by node id."""
-    for node_id, used in used_bytes.items():
-        connection.execute(update(NODES).where(NODES.c.id == node_id).values(used_bytes=used))
+    touch(connection, instance_id)
 
 
 def keep_secrets(
@@ -329,6 +354,7 @@ def _instance(
         created_at=row.created_at,
         updated_at=row.updated_at,
         request=row.request,
+        revision=row.revision,
         action=action,
         remark=row.remark,
         maintenance_window=row.maintenance_window,

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from shardhouse.domain.model import Job, JobStatus, JobStep, StepStatus
 from shardhouse.errors import instance_busy
+from shardhouse.store import instances
 from shardhouse.store.tables import INSTANCES, JOB_STEPS, JOBS
 
 
@@ -39,6 +40,7 @@ def add(connection: Connection, job: Job) -> None:
             )
         ).scalar_one_or_none()
         raise instance_busy(job.instance_id, action or "another job") from None
+    instances.touch(connection, job.instance_id)
     connection.execute(
         insert(JOB_STEPS),
         [
@@ -108,16 +110,15 @@ def end_step(
     )
 
 
-def end(
-    connection: Connection, job_id: str, now: datetime, *, fail_reason: str | None = None
-) -> None:
+def end(connection: Connection, job: Job, now: datetime, *, fail_reason: str | None = None) -> None:
     """The job is over; its instance may be changed again."""
     status = JobStatus.FAILED if fail_reason else JobStatus.COMPLETED
     connection.execute(
         update(JOBS)
-        .where(JOBS.c.id == job_id, JOBS.c.status == JobStatus.RUNNING)
+        .where(JOBS.c.id == job.id, JOBS.c.status == JobStatus.RUNNING)
         .values(status=status, ended_at=now, fail_reason=fail_reason)
     )
+    instances.touch(connection, job.instance_id)
 
 
 def _job(connection: Connection, row: Row[Any]) -> Job:

@@ -61,6 +61,7 @@ INSTANCES = Table(
     Column("maintenance_window", String(16), nullable=False),
     Column("remark", String(64), nullable=False),
     Column("request", JSON, nullable=False),
+    Column("revision", Integer, nullable=False, default=0),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     # A deleted instance is gone for every client at once; its row stays as the jobs' owner.

@@ -1,37 +1,57 @@
-"""After a restart of the service or of the machine: every instance's processes run again.
+"""After a restart of the service or of the machine: every instance serves again.
 
-Running ones are adopted as they are, on their old addresses; the monitor then reads and writes
-what is true of them.
+Processes that run are adopted as they are, on their old addresses; the others are started. What
+cannot be started is the monitor's to tell and to try again.
 """
 
 import structlog
 
+from shardhouse.domain.model import Instance
 from shardhouse.errors import ShardhouseError
+from shardhouse.mongo import replica_set
+from shardhouse.mongo.wait import Deadline
 from shardhouse.store import instances
 from shardhouse.workflows import processes
-from shardhouse.workflows.context import Context
+from shardhouse.workflows.context import Context, at_once, set_plan
 
+ELECTION_SECONDS = 60.0
 log = structlog.get_logger()
 
 
-def instance_ids(context: Context) -> list[str]:
-    """Instances that should be running and that no job is working on."""
+def start(context: Context) -> None:
+    """Every process that should run does."""
+
+    def ensure(instance: Instance) -> None:
+        try:
+            processes.ensure_all(context, instance)
+        except ShardhouseError as error:
+            log.warning("not adopted", instance=instance.id, reason=error.message)
+        else:
+            log.info("adopted", instance=instance.id, nodes=len(instance.nodes))
+
+    at_once(ensure, _idle(context))
+
+
+def elect(context: Context) -> None:
+    """Every replica set has a primary. After a reboot none has, and would wait ten seconds."""
+
+    def awaken(instance: Instance) -> None:
+        with context.clients(instance) as clients:
+            for group in instance.groups:
+                if group.type.holds_data:
+                    replica_set.awaken(set_plan(group), clients, Deadline(ELECTION_SECONDS))
+
+    def try_to(instance: Instance) -> None:
+        try:
+            awaken(instance)
+        except ShardhouseError as error:
+            log.warning("no primary", instance=instance.id, reason=error.message)
+
+    at_once(try_to, _idle(context))
+
+
+def _idle(context: Context) -> list[Instance]:
+    """Instances that should serve and that no job is working on."""
     with context.database.read() as connection:
-        return [
-            instance.id
-            for instance in instances.live(connection)
-            if instance.status in processes.SERVING and not instance.action
-        ]
-
-
-def adopt(context: Context, instance_id: str) -> None:
-    """Start what does not run of one instance. What cannot be started is the monitor's to tell."""
-    instance = context.instance(instance_id)
-    if instance.status not in processes.SERVING:
-        return
-    try:
-        processes.ensure_all(context, instance)
-    except ShardhouseError as error:
-        log.warning("not adopted", instance=instance_id, reason=error.message)
-    else:
-        log.info("adopted", instance=instance_id, nodes=len(instance.nodes))
+        living = instances.live(connection)
+    return [i for i in living if i.status in processes.SERVING and not i.action]

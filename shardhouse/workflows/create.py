@@ -8,7 +8,6 @@ import structlog
 from sqlalchemy import Connection
 
 from shardhouse.domain.model import Group, GroupType, Instance, Mode, Role, Status
-from shardhouse.domain.topology import is_hidden
 from shardhouse.errors import MongoError, ShardhouseError, StepError
 from shardhouse.mongo import probe, replica_set, sharding, users
 from shardhouse.mongo.commandline import GIB
@@ -16,7 +15,7 @@ from shardhouse.mongo.replica_set import SetPlan
 from shardhouse.mongo.wait import Deadline
 from shardhouse.nodes.runtime import NodeRef
 from shardhouse.store import instances
-from shardhouse.workflows import launch, processes
+from shardhouse.workflows import health, launch, processes
 from shardhouse.workflows.context import Context, at_once, now, set_plan
 from shardhouse.workflows.operation import Operation, Step, Tell
 
@@ -76,35 +75,35 @@ def connect(context: Context, instance: Instance, tell: Tell) -> None:
 def verify(context: Context, instance: Instance, tell: Tell) -> None:
     """A majority write and read succeed through the instance's own URI: what `normal` means."""
     processes.ensure_all(context, instance)
+    deadline = processes.deadline(context, instance)
     password = context.secrets(instance.id).get(launch.PASSWORD)
-    if password is None:
-        tell("no password was given, so no user can log in yet")
-        return
     authority = launch.authority_file(context.runtime, instance)
-    for hosts, set_name in _doors(instance):
+    for hosts, set_name in _doors(instance) if password else []:
         address = probe.uri(hosts, password=password, replica_set=set_name, authority=authority)
-        probe.probe(address, processes.deadline(context, instance))
-    tell("a majority write succeeds through the instance's address")
+        probe.probe(address, deadline)
+    with context.clients(instance) as clients:
+        seen = deadline.until("every node to be well", lambda: health.all_well(instance, clients))
+    with context.database.write() as connection:
+        health.write(connection, instance, seen)
+    tell(
+        "a majority write succeeds through the instance's address"
+        if password
+        else "all nodes are well; no password was given, so no user can log in yet"
+    )
 
 
 def succeed(connection: Connection, instance: Instance) -> None:
     """From here on the instance is `normal`; its password is not needed any more."""
-    for group in instance.groups:
-        for node in group.nodes:
-            role = Role.MASTER
-            if group.type.holds_data:
-                role = Role.PRIMARY if node.ordinal == 1 else Role.SECONDARY
-            if is_hidden(group, node):
-                role = Role.HIDDEN
-            instances.set_nodes(connection, [node.id], Status.NORMAL, role)
     instances.set_status(connection, instance.id, Status.NORMAL, now())
     instances.forget_secret(connection, instance.id, launch.PASSWORD)
 
 
 def fail(connection: Connection, instance: Instance) -> None:
     """The instance stays listed as `createfail`, explained by its job, and can be deleted."""
-    ids = [node.id for node in instance.nodes]
-    instances.set_nodes(connection, ids, Status.ABNORMAL, Role.UNKNOWN)
+    for node in instance.nodes:
+        instances.set_node(
+            connection, instance.id, node.id, status=Status.ABNORMAL, role=Role.UNKNOWN
+        )
     instances.set_status(connection, instance.id, Status.CREATE_FAIL, now())
     instances.forget_secret(connection, instance.id, launch.PASSWORD)
 
@@ -160,7 +159,8 @@ def _lease_addresses(context: Context, instance: Instance) -> Instance:
         missing = [node.id for node in instance.nodes if not node.address]
         taken = instances.leased_addresses(connection)
         free = context.runtime.free_addresses(len(missing), instance.port, taken)
-        instances.lease(connection, dict(zip(missing, free, strict=True)))
+        for node_id, address in zip(missing, free, strict=True):
+            instances.set_node(connection, instance.id, node_id, address=address)
     return context.instance(instance.id)
 
 

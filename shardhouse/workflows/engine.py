@@ -91,8 +91,8 @@ class Workflows(DBOSConfiguredInstance):
     @DBOS.workflow()
     def adopt(self) -> None:
         """Processes that run are adopted, those that do not are started."""
-        for instance_id in DBOS.run_step({"name": "list"}, adopt.instance_ids, self.context):
-            DBOS.run_step({"name": "adopt"}, adopt.adopt, self.context, instance_id)
+        DBOS.run_step({"name": "start"}, adopt.start, self.context)
+        DBOS.run_step({"name": "elect"}, adopt.elect, self.context)
 
     def _step(self, job: Job, position: int) -> str | None:
         """Run one step; why it cannot succeed, or None."""
@@ -123,7 +123,7 @@ class Workflows(DBOSConfiguredInstance):
         instance = self.context.instance(job.instance_id)
         with self.context.database.write() as connection:
             operation.on_success(connection, instance)
-            jobs.end(connection, job.id, now())
+            jobs.end(connection, job, now())
         log.info("job completed", job=job.id, instance=job.instance_id, action=job.action)
 
     def _fail(self, job: Job, operation: Operation, position: int, reason: str) -> None:
@@ -132,7 +132,7 @@ class Workflows(DBOSConfiguredInstance):
         with self.context.database.write() as connection:
             operation.on_failure(connection, instance)
             jobs.end_step(connection, job.id, position, StepStatus.FAILED, now())
-            jobs.end(connection, job.id, now(), fail_reason=reason)
+            jobs.end(connection, job, now(), fail_reason=reason)
         log.warning("job failed", job=job.id, instance=job.instance_id, reason=reason)
 
     def _afterwards(self, job: Job, operation: Operation) -> None:

@@ -13,14 +13,13 @@ from threading import Thread
 
 import structlog
 
-from shardhouse.domain.model import Group, GroupType, Instance, Node, Role, Status
+from shardhouse.domain.model import Group, Instance, Node, Role, Status
 from shardhouse.errors import ShardhouseError
-from shardhouse.mongo import status
 from shardhouse.mongo.admin import Clients
 from shardhouse.mongo.status import MemberStatus
 from shardhouse.nodes.runtime import NodeRef
 from shardhouse.store import instances
-from shardhouse.workflows import processes
+from shardhouse.workflows import health, processes
 from shardhouse.workflows.context import Context, at_once, now
 
 FIRST_DELAY = 0.5
@@ -171,73 +170,46 @@ class Monitor:
         if instance.id not in self._clients:
             self._clients[instance.id] = self._context.clients(instance, CLIENT_TIMEOUT)
         clients = self._clients[instance.id]
-        found = {
-            node.id: member
-            for group in instance.groups
-            for node, member in zip(group.nodes, self._members(group, clients), strict=True)
-        }
-        self._write(instance, found)
+        down = {ref.node_id for ref in self._down if ref.instance_id == instance.id}
+        self._write(instance, health.ask(instance, clients, down))
 
-    def _write(self, instance: Instance, found: dict[str, MemberStatus]) -> None:
+    def _write(self, instance: Instance, seen: health.Health) -> None:
         """Store what differs from `instance`."""
-        changed = {
-            node.id: member
-            for node in instance.nodes
-            if (member := found[node.id])
-            and (node.status, node.role) != (_status(member), member.role)
-        }
-        verdict = Status.NORMAL if serves(instance, found) else Status.ABNORMAL
+        changed = health.changes(instance, seen)
+        verdict = health.verdict(instance, seen)
         if not changed and verdict is instance.status:
             return
         with self._context.database.write() as connection:
             current = instances.load(connection, instance.id)
             if current is None or current.status not in processes.SERVING:
                 return
-            for node_id, member in changed.items():
-                instances.set_nodes(connection, [node_id], _status(member), member.role)
+            health.write(connection, instance, seen)
             instances.set_status(connection, instance.id, verdict, now())
         for node_id, member in changed.items():
             log.info(
                 "node changed",
                 instance=instance.id,
                 node=node_id,
-                status=_status(member),
+                status=health.node_status(member),
                 role=member.role,
                 detail=member.detail,
             )
         if verdict is not instance.status:
             log.info("instance changed", instance=instance.id, status=verdict)
 
-    def _members(self, group: Group, clients: Clients) -> tuple[MemberStatus, ...]:
-        """Status of a group's nodes; one whose process is known to be down is not asked."""
-        up = [
-            node.host
-            for node in group.nodes
-            if NodeRef(group.instance_id, node.id) not in self._down
-        ]
-        if group.type is GroupType.MONGOS:
-            answers = {host: status.router(host, clients) for host in up}
-        else:
-            answers = {member.host: member for member in status.members(up, clients)}
-        away = "its process is not running"
-        return tuple(
-            answers.get(node.host, MemberStatus(node.host, Role.UNKNOWN, False, away))
-            for node in group.nodes
-        )
-
     def _measure(self, serving: list[Instance]) -> None:
         """Measure what each node's volume holds."""
-        used: dict[str, int] = {}
         for instance in serving:
-            for group in instance.groups:
-                for node in group.nodes if group.type.holds_data else ():
-                    with suppress(ShardhouseError):
-                        ref = NodeRef(instance.id, node.id)
-                        measured = self._context.runtime.usage(ref).data
-                        if measured != node.used_bytes:
-                            used[node.id] = measured
-        with self._context.database.write() as connection:
-            instances.set_usage(connection, used)
+            used: dict[str, int] = {}
+            for node in instance.nodes:
+                with suppress(ShardhouseError):
+                    measured = self._context.runtime.usage(NodeRef(instance.id, node.id)).data
+                    if measured != node.used_bytes:
+                        used[node.id] = measured
+            if used:
+                with self._context.database.write() as connection:
+                    for node_id, bytes_ in used.items():
+                        instances.set_node(connection, instance.id, node_id, used_bytes=bytes_)
 
     def _forget(self, living: set[str]) -> None:
         """Drop what is known of instances that are gone."""
@@ -248,21 +220,3 @@ class Monitor:
         gone = [ref for ref in self._waiting if ref.instance_id not in living]
         for ref in gone:
             del self._waiting[ref]
-
-
-def _status(member: MemberStatus) -> Status:
-    return Status.NORMAL if member.healthy else Status.ABNORMAL
-
-
-def serves(instance: Instance, found: dict[str, MemberStatus]) -> bool:
-    """Whether clients can read and write everywhere: each set has a primary and a majority of
-    healthy members, and at least one router answers."""
-    for group in instance.groups:
-        members = [found[node.id] for node in group.nodes]
-        healthy = sum(member.healthy for member in members)
-        if group.type is GroupType.MONGOS:
-            if not healthy:
-                return False
-        elif 2 * healthy <= len(members) or Role.PRIMARY not in {m.role for m in members}:
-            return False
-    return True

@@ -11,7 +11,7 @@ from pymongo.write_concern import WriteConcern
 from shardhouse.domain.model import Role
 from shardhouse.errors import MongoError
 from shardhouse.mongo import probe, replica_set, status, users
-from shardhouse.mongo.admin import Access, Clients, seeded
+from shardhouse.mongo.admin import Access, Clients
 from shardhouse.mongo.replica_set import SetPlan
 from shardhouse.mongo.wait import Deadline
 from tests.mongo.conftest import PASSWORD
@@ -95,11 +95,6 @@ def test_nobody_gets_in_without_a_password(formed):
 def test_a_wrong_key_is_refused_at_once(formed):
     with Clients(Access("A" * 40)) as clients, pytest.raises(MongoError, match="Authentication"):
         replica_set.form(formed.plan, clients, Deadline(30))
-
-
-def test_a_seeded_client_finds_the_primary(formed):
-    with seeded(formed.lab.access, "replica", formed.plan.visible) as client:
-        assert client.admin.command("hello")["isWritablePrimary"]
 
 
 def test_a_member_of_another_set_is_not_touched(formed):

@@ -1,11 +1,12 @@
 """What the DDS application's handlers are given: the installation's parts, on `app.state`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 
 from shardhouse.api.authentication import dds_body
+from shardhouse.api.dds.rendered import Rendered
 from shardhouse.settings import Settings
 from shardhouse.store.database import Database
 from shardhouse.workflows.requests import Requests
@@ -18,6 +19,7 @@ class Service:
     settings: Settings
     database: Database
     requests: Requests
+    rendered: Rendered = field(default_factory=Rendered)
 
 
 def _service(request: Request) -> Service:

@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("maintenance_window", sa.String(length=16), nullable=False),
         sa.Column("remark", sa.String(length=64), nullable=False),
         sa.Column("request", sa.JSON(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("updated_at", sa.DateTime(), nullable=False),
         sa.Column("deleted_at", sa.DateTime(), nullable=True),
