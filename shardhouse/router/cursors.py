@@ -37,6 +37,7 @@ class Cursor:
     needs: Sequence[Requirement]
     never_times_out: bool = False
     in_use: bool = False
+    abandoned: bool = False
     touched: float = field(default_factory=time.monotonic)
 
     @property
@@ -69,7 +70,8 @@ class Cursors:
 
     def get(self, number: int) -> Cursor | None:
         """The cursor a client calls by this number."""
-        return self._open.get(number)
+        cursor = self._open.get(number)
+        return None if cursor is None or cursor.abandoned else cursor
 
     def remove(self, cursor: Cursor) -> None:
         """The cursor is exhausted or ended."""
@@ -80,11 +82,14 @@ class Cursors:
         return [cursor for cursor in self._open.values() if cursor.session_id == session_id]
 
     def idle(self, now: float) -> list[Cursor]:
-        """Cursors untouched for too long."""
+        """Cursors to be ended: untouched for too long, or left in an unknown state."""
         return [
             cursor
             for cursor in self._open.values()
-            if not cursor.in_use
-            and not cursor.never_times_out
-            and now - cursor.touched > IDLE_LIMIT
+            if cursor.abandoned
+            or (
+                not cursor.in_use
+                and not cursor.never_times_out
+                and now - cursor.touched > IDLE_LIMIT
+            )
         ]

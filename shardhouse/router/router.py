@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,8 +26,9 @@ from shardhouse.router.upstream.client import MAJORITY_WRITE, Cluster
 from shardhouse.router.upstream.encoder import kill
 from shardhouse.router.wire import raw
 
-_USERS_EVERY, _SHARDS_EVERY, _PING_EVERY, _REAP_EVERY = 1.0, 5.0, 10.0, 30.0
+_USERS_EVERY, _SHARDS_EVERY, _PING_EVERY, _REAP_EVERY = 1.0, 5.0, 10.0, 1.0
 _DEFAULTS_EVERY = 10.0
+CURSOR_IN_USE = 237
 
 
 class Router:
@@ -49,6 +49,7 @@ class Router:
         self.default_read_concern: Mapping[str, Any] = {"level": "local"}
         self.stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._later: set[asyncio.Task[None]] = set()
 
     @property
     def name(self) -> str:
@@ -70,17 +71,28 @@ class Router:
     async def stop(self) -> None:
         """End the tasks, the open cursors, and the connections."""
         self.stopping.set()
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._later]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.cluster.stop()
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something nobody waits for."""
+        task = asyncio.create_task(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
     async def kill_cursor(self, cursor: Cursor) -> None:
         """End a cursor on its node; that it is gone already, or its node, is as good."""
         self.cursors.remove(cursor)
-        with contextlib.suppress(CommandError):
-            command = kill(cursor.remote, cursor.collection, cursor.lsid)
+        command = kill(cursor.remote, cursor.collection, cursor.lsid)
+        try:
             await self.cluster.run_on(cursor.address, cursor.shard, command, cursor.database)
+        except CommandError as error:
+            if error.code == CURSOR_IN_USE:  # the node still works for it: try again soon
+                cursor.abandoned = True
+                self.cursors.add(cursor)
 
     async def signing_keys(self) -> None:
         """Load the keys that sign the cluster time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bson import Binary, Int64, Timestamp
-from pymongo.errors import OperationFailure
+from pymongo.errors import NetworkTimeout, OperationFailure
 from pymongo.server_api import ServerApi
 
 from shardhouse.router.commands.sessions import stamped
@@ -207,29 +207,53 @@ def test_a_cursor_obeys_its_owner_only(person, db):
         assert killed["cursorsKilled"] == [number]
 
 
+def open_on_shards(cluster, namespace, kinds=("idleCursor",)):
+    """How many cursors (or operations) on a namespace the shards hold."""
+    stages = [
+        {"$currentOp": {"allUsers": True, "idleCursors": True}},
+        {"$match": {"ns": namespace, "type": {"$in": list(kinds)}}},
+    ]
+    found = 0
+    for shard in cluster.shards:
+        with shard.client() as client:
+            found += len(list(client.admin.aggregate(stages)))
+    return found
+
+
+@pytest.mark.parametrize("first_batch", [1, 40])
+def test_a_client_that_goes_away_leaves_no_cursor_behind(cluster, root, db, first_batch):
+    """Away during the getMore, or during the find itself."""
+    root.admin.command("shardCollection", f"{db.name}.h", key={"k": "hashed"})
+    db.h.insert_many([{"k": n} for n in range(60)])
+    slow = {"$where": "function() { const t = Date.now(); while (Date.now() - t < 20); return 1; }"}
+    with cluster.router.client(socketTimeoutMS=250, retryReads=False) as client:
+        mine = client[db.name]
+
+        def read():
+            with client.start_session() as session:
+                options = {"filter": slow, "batchSize": first_batch, "session": session}
+                number = Int64(mine.command("find", "h", **options)["cursor"]["id"])
+                mine.command("getMore", number, collection="h", batchSize=40, session=session)
+
+        with pytest.raises(NetworkTimeout):
+            read()
+        both = ("idleCursor", "op")
+        until(
+            "the shards to be idle",
+            lambda: open_on_shards(cluster, f"{db.name}.h", both) == 0,
+        )
+
+
 def test_cluster_cursors_are_killed_on_the_shards_too(cluster, root, db):
     root.admin.command("shardCollection", f"{db.name}.h", key={"k": "hashed"})
     db.h.insert_many([{"k": n} for n in range(500)])
     name = f"{db.name}.h"
 
-    def open_on_shards():
-        found = 0
-        for shard in cluster.shards:
-            with shard.client() as client:
-                idle = client.admin.aggregate(
-                    [
-                        {"$currentOp": {"allUsers": True, "idleCursors": True}},
-                        {"$match": {"ns": name}},
-                    ]
-                )
-                found += sum(1 for op in idle if op["type"] == "idleCursor")
-        return found
-
     cursor = db.h.find(batch_size=5)
     next(cursor)
-    assert until("the cursor to be open", open_on_shards) > 0
+    assert until("the cursor to be open", lambda: open_on_shards(cluster, name)) > 0
     cursor.close()
-    until("the cursor to be gone", lambda: open_on_shards() == 0, 5)
+    until("the cursor to be gone", lambda: open_on_shards(cluster, name) == 0, 5)
 
 
 def test_sessions_of_others_stay_theirs(person, db):

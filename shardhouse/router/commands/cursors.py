@@ -12,7 +12,7 @@ from bson.raw_bson import RawBSONDocument
 from shardhouse.router.auth.privileges import Need, Requirement, Resource
 from shardhouse.router.commands.call import Call
 from shardhouse.router.cursors import Cursor
-from shardhouse.router.errors import CommandError, ShardReplyError, unauthorized, wrong_type
+from shardhouse.router.errors import CommandError, unauthorized, wrong_type
 from shardhouse.router.upstream.client import Reply
 from shardhouse.router.upstream.encoder import ClusterCursorId, DirectCursorId
 from shardhouse.router.wire import raw
@@ -80,7 +80,8 @@ async def get_more(call: Call) -> raw.Document:
     try:
         return await _next_batch(call, cursor)
     except BaseException:
-        call.router.cursors.remove(cursor)
+        # Whether it still lives on its node is unknown: whoever looks after the table ends it.
+        cursor.abandoned = True
         raise
     finally:
         cursor.in_use = False
@@ -96,14 +97,7 @@ async def _next_batch(call: Call, cursor: Cursor) -> raw.Document:
             command[field] = call.body[field]
     if cursor.lsid is not None:
         command["lsid"] = cursor.lsid
-    try:
-        reply = await call.router.cluster.run_on(
-            cursor.address, cursor.shard, command, cursor.database
-        )
-    except ShardReplyError:
-        if clustered:
-            await call.router.kill_cursor(cursor)
-        raise
+    reply = await call.router.cluster.run_on(cursor.address, cursor.shard, command, cursor.database)
     call.saw(reply)
     content = bytes(reply.fields["cursor"].raw)
     if _cursor_number(content):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bson import Int64
+from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.auth.pipelines import PLAIN_STAGES, is_change_stream, stages
 from shardhouse.router.catalog.cache import CONFIG, Routing
@@ -48,10 +50,39 @@ async def find(call: Call) -> raw.Document:
         if tailable or call.body.get("awaitData"):
             raise bad_value("tailable cursor requested on non capped collection")
         merged = call.build("clusterFind", call.command.collection)
-        reply = await through_cluster(call, routing, merged)
-        return opened(call, reply, namespace, ClusterCursorId)
+        return await _open_through_cluster(call, routing, merged, namespace)
 
     return await call.routed(namespace, attempt)
+
+
+async def _open_through_cluster(
+    call: Call, routing: Routing, command: Mapping[str, Any], namespace: str
+) -> raw.Document:
+    """Open a cluster cursor. If the client goes away meanwhile, the cursor is awaited and ended:
+    no shard would ever reap it."""
+
+    async def whole() -> raw.Document:
+        reply = await through_cluster(call, routing, command)
+        if "cursor" not in reply.fields:
+            return reply.fields
+        return opened(call, reply, namespace, ClusterCursorId)
+
+    opening = asyncio.create_task(whole())
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        call.router.later(_end_unseen(call, opening))
+        raise
+
+
+async def _end_unseen(call: Call, opening: asyncio.Task[raw.Document]) -> None:
+    with contextlib.suppress(CommandError):
+        reply = await opening
+        if isinstance(reply.get("cursor"), RawBSONDocument):
+            number = raw.shallow(bytes(reply["cursor"].raw))["id"]
+            cursor = call.router.cursors.get(int(number))
+            if cursor is not None:
+                await call.router.kill_cursor(cursor)
 
 
 async def aggregate(call: Call) -> raw.Document:
@@ -82,10 +113,7 @@ async def aggregate(call: Call) -> raw.Document:
                     raise
             else:
                 return opened(call, reply, namespace, DirectCursorId)
-        reply = await through_cluster(call, routing, merged)
-        if "cursor" not in reply.fields:
-            return reply.fields
-        return opened(call, reply, namespace, ClusterCursorId)
+        return await _open_through_cluster(call, routing, merged, namespace)
 
     return await call.routed(namespace, attempt)
 

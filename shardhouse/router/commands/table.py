@@ -16,6 +16,7 @@ from shardhouse.router.commands import (
     ddl,
     diagnostics,
     explains,
+    find_and_modify,
     handshake,
     listings,
     reads,
@@ -85,7 +86,7 @@ TABLE: Mapping[str, Row] = {
     "insert": Row(needs.insert, writes.write),
     "update": Row(needs.update, writes.write),
     "delete": Row(needs.delete, writes.write),
-    "findAndModify": Row(needs.find_and_modify, writes.find_and_modify),
+    "findAndModify": Row(needs.find_and_modify, find_and_modify.find_and_modify),
     # collections, indexes, databases
     "create": Row(needs.create, ddl.create),
     "collMod": Row(needs.coll_mod, ddl.coll_mod),

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-from bson import ObjectId
-from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.catalog.cache import Routing
 from shardhouse.router.catalog.chunks import RoutingTable
-from shardhouse.router.catalog.targeting import has_exact_id, key_of_filter, owner_of_document
 from shardhouse.router.catalog.versions import IGNORED
 from shardhouse.router.commands.call import STALE_ROUNDS, Call, at, at_home
+from shardhouse.router.commands.outcome import Outcome, first_stale, labelled
 from shardhouse.router.commands.reads import through_cluster
+from shardhouse.router.commands.write_targets import shards_of, with_id
 from shardhouse.router.errors import (
     RETRYABLE_WRITE_CODES,
-    STALE_CODES,
     CommandError,
     ShardReplyError,
 )
@@ -44,54 +41,6 @@ _KINDS = {
     "update": _Kind("updates", "clusterUpdate"),
     "delete": _Kind("deletes", "clusterDelete"),
 }
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of the statements so far, in the numbering of the client's batch."""
-
-    counts: dict[str, int] = field(default_factory=lambda: {"n": 0})
-    upserted: list[raw.Document] = field(default_factory=list)
-    errors: list[raw.Document] = field(default_factory=list)
-    retried: set[int] = field(default_factory=set)
-    concern_error: Any = None
-
-    def add(self, fields: Mapping[str, Any], indexes: Sequence[int]) -> list[int]:
-        """Take one shard's reply for the statements `indexes`; returns those it calls stale."""
-        for name in ("n", "nModified"):
-            if name in fields:
-                self.counts[name] = self.counts.get(name, 0) + int(fields[name])
-        for item in fields.get("upserted", ()):
-            document = raw.shallow(bytes(item.raw))
-            self.upserted.append({**document, "index": indexes[document["index"]]})
-        stale = []
-        for item in fields.get("writeErrors", ()):
-            document = raw.shallow(bytes(item.raw))
-            index = indexes[document["index"]]
-            if document.get("code") in STALE_CODES:
-                stale.append(index)
-            else:
-                self.errors.append({**document, "index": index})
-        self.retried.update(fields.get("retriedStmtIds", ()))
-        self.concern_error = self.concern_error or fields.get("writeConcernError")
-        return stale
-
-    def fail(self, index: int, error: CommandError) -> None:
-        """A statement could not be sent anywhere."""
-        self.errors.append({"index": index, "code": error.code, "errmsg": error.message})
-
-    def reply(self) -> raw.Document:
-        """The reply for the client."""
-        fields: raw.Document = dict(self.counts)
-        if self.upserted:
-            fields["upserted"] = sorted(self.upserted, key=lambda item: item["index"])
-        if self.errors:
-            fields["writeErrors"] = sorted(self.errors, key=lambda item: item["index"])
-        if self.concern_error is not None:
-            fields["writeConcernError"] = self.concern_error
-        if self.retried:
-            fields["retriedStmtIds"] = sorted(self.retried)
-        return fields
 
 
 @dataclass(slots=True)
@@ -118,7 +67,7 @@ async def write(call: Call) -> raw.Document:
     for rounds in range(STALE_ROUNDS):
         routing = await call.router.catalog.routing(namespace)
         if routing.table is not None and call.command.name == "insert":
-            statements = [_with_id(statement) for statement in statements]
+            statements = [with_id(statement) for statement in statements]
         if routing.database is None:
             if not _may_create(call, statements):
                 return outcome.reply()
@@ -128,33 +77,15 @@ async def write(call: Call) -> raw.Document:
             if len(pending) == len(statements) and not _must_cut(call, routing, statements):
                 reply = await _whole(call, kind, routing, statements)
                 pending = _remaining(call, outcome.add(reply.fields, pending), pending)
-                stale = _first_stale(reply.fields)
+                stale = first_stale(reply.fields)
             else:
                 pending, stale = await _cut(call, kind, routing, statements, pending, outcome)
         except StaleRoutingError as error:
             stale = error.reply
         if stale is None:
-            return _labelled(call, outcome.reply())
+            return labelled(outcome.reply(), call.transaction_number)
         await call.refresh(namespace, stale, rounds)
     raise CommandError(82, f"routing of {namespace} kept changing")
-
-
-def _labelled(call: Call, reply: raw.Document) -> raw.Document:
-    """Tell the driver if its write concern failed for a passing reason: it may repeat the write."""
-    concern = reply.get("writeConcernError")
-    if call.transaction_number is not None and isinstance(concern, RawBSONDocument):
-        element = raw.shallow(bytes(concern.raw)).get("code")
-        if element in RETRYABLE_WRITE_CODES:
-            reply["errorLabels"] = ["RetryableWriteError"]
-    return reply
-
-
-def _first_stale(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    for item in fields.get("writeErrors", ()):
-        document = raw.shallow(bytes(item.raw))
-        if document.get("code") in STALE_CODES:
-            return document
-    return None
 
 
 def _may_create(call: Call, statements: Sequence[bytes]) -> bool:
@@ -243,7 +174,7 @@ async def _plan(
     by_shards: dict[tuple[str, ...], _Group] = {}
     for index in pending:
         try:
-            shards = await _targets(call, table, statements[index])
+            shards = await shards_of(call, table, statements[index])
         except CommandError as error:
             if ordered:
                 groups.append(_Group((), [index], error))
@@ -300,7 +231,7 @@ async def _group(
     stale: Mapping[str, Any] | None = None
     for reply in replies:
         called_stale = outcome.add(reply.fields, indexes)
-        stale = stale or _first_stale(reply.fields)
+        stale = stale or first_stale(reply.fields)
         again.update(called_stale)
     return _remaining(call, sorted(again), indexes), stale
 
@@ -317,104 +248,3 @@ def _versions(routing: Routing, shard: str, shards: int) -> dict[str, Any]:
         assert routing.database is not None
         return at_home(routing.database)
     return at(routing.table, shard) if shards == 1 else {"shardVersion": IGNORED}
-
-
-def _with_id(statement: bytes) -> bytes:
-    """A document to insert, with an `_id`: it must be there before its shard is chosen."""
-    if raw.find(statement, "_id") is not None:
-        return statement
-    return raw.with_first(statement, b"\x07_id\0" + ObjectId().binary)
-
-
-async def _targets(call: Call, table: RoutingTable, statement: bytes) -> tuple[str, ...]:
-    """The shards one statement goes to."""
-    if call.command.name == "insert":
-        return (owner_of_document(table, statement),)
-    fields = raw.shallow(statement)
-    query = _part(fields, "q")
-    has_collation = "collation" in fields or table.collection.has_collation
-    key = key_of_filter(table, query, collated=has_collation)
-    if key is not None:
-        return (table.owner(key),)
-    if fields.get("upsert"):
-        raise CommandError(61, "An upsert on a sharded collection must contain the shard key")
-    if len(table.shards) == 1:
-        return (table.shards[0],)
-    many = bool(fields.get("multi")) or (call.command.name == "delete" and not fields.get("limit"))
-    if many:
-        return tuple(table.shards)
-    exact = has_exact_id(query) and not has_collation
-    replacement = _replacement(fields)
-    if exact:
-        whole = None if replacement is None else owner_of_document(table, replacement)
-        return tuple(table.shards) if whole is None else (whole,)
-    asked = await _ask_planner(call, fields)
-    if len(asked) == 1:
-        return (asked[0],)
-    if replacement is not None:
-        return (owner_of_document(table, replacement),)
-    raise CommandError(
-        72 if call.command.name == "update" else 61,
-        f"A {call.command.name} of one document in a sharded collection needs the shard key or an"
-        " exact _id (and the collection's simple collation) in its query",
-    )
-
-
-def _part(fields: raw.Document, name: str) -> bytes:
-    part = fields.get(name)
-    if not isinstance(part, RawBSONDocument):
-        raise CommandError(14, f"a statement's '{name}' must be an object")
-    return bytes(part.raw)
-
-
-def _replacement(fields: raw.Document) -> bytes | None:
-    update = fields.get("u")
-    if not isinstance(update, RawBSONDocument):
-        return None
-    content = bytes(update.raw)
-    first = next((name for _, name, _, _ in raw.elements(content)), "")
-    return None if first.startswith("$") else content
-
-
-async def _ask_planner(call: Call, fields: raw.Document) -> list[str]:
-    """The shards a filter can match, as the server's own planner sees it."""
-    inner: raw.Document = {
-        "clusterFind": call.command.collection,
-        "filter": fields["q"],
-        "readConcern": {"level": "local"},
-    }
-    if "collation" in fields:
-        inner["collation"] = fields["collation"]
-    routing = await call.router.catalog.routing(call.command.namespace)
-    reply = await through_cluster(call, routing, {"explain": inner, "verbosity": "queryPlanner"})
-    plan = raw.deep(reply.fields)["queryPlanner"]["winningPlan"]
-    return [shard["shardName"] for shard in plan.get("shards", ())]
-
-
-async def find_and_modify(call: Call) -> raw.Document:
-    """findAndModify: always one document on one shard, so the filter must pin the shard."""
-    namespace = call.command.namespace
-    command = call.build("findAndModify", call.command.collection)
-    query = call.command.document("query")
-    number = call.transaction_number
-    if number is not None:
-        command["txnNumber"] = number
-
-    async def attempt(routing: Routing) -> raw.Document:
-        database, table = routing.database, routing.table
-        if database is None:
-            await call.create_database(call.db)
-            database = await call.database()
-        if table is None:
-            shard, versions = database.primary, at_home(database)
-        else:
-            has_collation = "collation" in call.body or table.collection.has_collation
-            key = key_of_filter(table, query, collated=has_collation)
-            if key is None:
-                raise CommandError(61, "Query for sharded findAndModify must contain the shard key")
-            shard = table.owner(key)
-            versions = at(table, shard)
-        attempts = 1 if number is None else 2
-        return (await call.run(shard, {**command, **versions}, attempts=attempts)).fields
-
-    return _labelled(call, await call.routed(namespace, attempt))
