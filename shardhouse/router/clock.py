@@ -84,7 +84,8 @@ class Clock:
         time: Timestamp = document["clusterTime"]
         if time <= self.now:
             return
-        signature = document.get("signature") or {}
+        signature = document.get("signature")
+        signature = signature if isinstance(signature, Mapping) else {}
         key = self._key(signature.get("keyId"))
         if key is None:
             raise CommandError(

@@ -38,7 +38,7 @@ CODE_NAMES: Mapping[int, str] = {
     115: "CommandNotSupported",
     118: "NamespaceNotSharded",
     133: "FailedToSatisfyReadPreference",
-    237: "CursorInUse",
+    237: "CursorKilled",
     238: "OperationNotSupportedInTransaction",
     276: "Location276",
     294: "CannotUseSession",
@@ -46,6 +46,7 @@ CODE_NAMES: Mapping[int, str] = {
     323: "APIStrictError",
     334: "MechanismUnavailable",
     352: "UnsupportedOpQueryCommand",
+    12051: "CursorInUse",
 }
 
 NOT_PRIMARY_CODES = frozenset({189, 10107, 11600, 11602, 13435, 13436, 91})

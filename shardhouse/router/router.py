@@ -28,7 +28,7 @@ from shardhouse.router.wire import raw
 
 _USERS_EVERY, _SHARDS_EVERY, _PING_EVERY, _REAP_EVERY = 1.0, 5.0, 10.0, 1.0
 _DEFAULTS_EVERY = 10.0
-CURSOR_IN_USE = 237
+CURSOR_IN_USE = 12051
 
 
 class Router:

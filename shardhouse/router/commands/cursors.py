@@ -74,7 +74,7 @@ async def get_more(call: Call) -> raw.Document:
     if cursor.session_id != (bytes(call.lsid["id"]) if call.lsid else None):
         raise CommandError(50738, f"cursor id {number} was created in another session")
     if cursor.in_use:
-        raise CommandError(237, f"cursor id {number} is already in use")
+        raise CommandError(12051, f"cursor id {number} is already in use")
     call.require(cursor.needs)
     cursor.in_use = True
     try:

@@ -10,6 +10,7 @@ import time
 import traceback
 
 from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router import command as commands
 from shardhouse.router.auth.users import User
@@ -111,8 +112,9 @@ async def _authorize(call: Call, row: Row) -> None:
         raise CommandError(91, "the router is shutting down")
     _check_api(command)
     if session.identity is not None:
-        if "$clusterTime" in command.body:
-            call.router.clock.receive(raw.deep(command.body["$clusterTime"]), time.time())
+        if command.body.get("$clusterTime") is not None:
+            told = command.get("$clusterTime", RawBSONDocument)
+            call.router.clock.receive(raw.shallow(bytes(told.raw)), time.time())
         if "lsid" in command.body:
             call.lsid = stamped(command.body["lsid"], call.user)
     if "autocommit" in command.body or "startTransaction" in command.body:

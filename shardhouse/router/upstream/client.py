@@ -26,6 +26,8 @@ from shardhouse.router.upstream.encoder import DirectCursorId, encode, operation
 from shardhouse.router.upstream.pool import Pool
 from shardhouse.router.wire import raw
 
+_CONFIG_PATIENCE = 5.0
+
 PRIMARY: Mapping[str, Any] = {"mode": "primary"}
 MAJORITY_WRITE: Mapping[str, Any] = {"w": "majority", "wtimeout": 60_000}
 INTERNAL_FIELDS = (
@@ -133,8 +135,12 @@ class Cluster:
         return documents
 
     async def ask_config(self, command: dict[str, Any]) -> raw.Document:
-        """A command on `admin` of the config servers, its reply fully decoded."""
-        return raw.deep((await self.run(CONFIG, command, "admin")).fields)
+        """A command on `admin` of the config servers, its reply fully decoded.
+
+        Waits less long than a client's command would: logins and hellos depend on it.
+        """
+        reply = await self.run(CONFIG, command, "admin", attempts=2, patience=_CONFIG_PATIENCE)
+        return raw.deep(reply.fields)
 
     async def run(
         self,
