@@ -94,7 +94,7 @@ class Users:
         """Forget all if the config servers' generation moved; whether it did."""
         reply = await self._ask({"_getUserCacheGeneration": 1})
         generation = reply["cacheGeneration"]
-        moved = self._generation is not None and generation != self._generation
+        moved = bool(generation != self._generation)
         if moved:
             self.forget()
         self._generation = generation

@@ -16,7 +16,7 @@ from bson.decimal128 import Decimal128
 
 from shardhouse.router.wire import raw
 
-MIN_KEY, MAX_KEY, NULL = 0xFF, 0x7F, 0x0A
+NULL = 0x0A
 INT64 = 0x12
 
 _CANONICAL = {
