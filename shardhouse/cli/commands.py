@@ -24,7 +24,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
-    pretty_exceptions_show_locals=False,  # locals may hold passwords
+    pretty_exceptions_enable=False,  # a bug in `serve` goes to a log, and locals hold passwords
     help="A self-hosted Document Database Service.",
 )
 app.command()(service.serve)
