@@ -70,6 +70,7 @@ def serve(settings: Settings) -> None:
         monitor = Monitor(context)
         iam = Iam.over(database, vault, project_in_use=lambda id: _in_use(database, id))
         service = Service(settings, database, Requests(context, workflows))
+        monitor.take_stock()
         workflows.launch()
         monitor.start()
         asyncio.run(

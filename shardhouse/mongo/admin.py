@@ -108,15 +108,19 @@ def majority(
     return dict(reply)
 
 
-def listening(host: str, deadline: Deadline) -> None:
-    """Wait until something accepts connections at `address:port`; MongoError after the deadline.
+def accepts(host: str, timeout: float = 1.0) -> bool:
+    """Whether something accepts connections at `address:port` now.
 
-    Asked before a driver is: a driver that was refused once pauses for half a second.
+    Asked before a driver is: a driver that was refused goes on trying until its own timeout.
     """
     address, _, port = host.rpartition(":")
+    try:
+        socket.create_connection((address, int(port)), timeout).close()
+    except OSError:
+        return False
+    return True
 
-    def connect() -> bool:
-        with socket.create_connection((address, int(port)), timeout=1):
-            return True
 
-    deadline.until(f"{host} to accept connections", connect)
+def listening(host: str, deadline: Deadline) -> None:
+    """Wait until something accepts connections at `address:port`; MongoError after the deadline."""
+    deadline.until(f"{host} to accept connections", lambda: accepts(host) or None)

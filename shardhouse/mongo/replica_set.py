@@ -23,7 +23,7 @@ from typing import Any
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError, WTimeoutError
 
 from shardhouse.errors import MongoError
-from shardhouse.mongo.admin import Client, Clients, listening, majority
+from shardhouse.mongo.admin import Client, Clients, accepts, listening, majority
 from shardhouse.mongo.wait import Deadline
 
 FORMING = 5
@@ -134,7 +134,7 @@ def settle(plan: SetPlan, clients: Clients, deadline: Deadline) -> None:
 
 def find_primary(hosts: Sequence[str], clients: Clients) -> str | None:
     """The host among `hosts` that accepts writes now; members that do not answer are passed by."""
-    for host in hosts:
+    for host in filter(accepts, hosts):
         with suppress(PyMongoError):
             if clients[host].admin.command("hello")["isWritablePrimary"]:
                 return host
@@ -180,7 +180,7 @@ def _elected(plan: SetPlan, size: int, clients: Clients) -> str | None:
     primary = find_primary(electable, clients)
     if primary is not None:
         return primary
-    for host in electable:
+    for host in filter(accepts, electable):
         with suppress(ConnectionFailure):  # where it is down, the next one stands
             clients[host].admin.command("replSetStepUp", 1)
             break

@@ -7,7 +7,7 @@ from typing import Any
 from pymongo.errors import OperationFailure, PyMongoError
 
 from shardhouse.domain.model import Role
-from shardhouse.mongo.admin import Clients
+from shardhouse.mongo.admin import Clients, accepts
 
 _PRIMARY, _SECONDARY = 1, 2
 
@@ -26,8 +26,8 @@ def members(hosts: Sequence[str], clients: Clients) -> tuple[MemberStatus, ...]:
     """Role and health of each of `hosts` (members of one replica set, `address:port`), in their
     order, as the first that answers sees them. Never raises for servers that are away: then all
     are unknown, and say why. One answer costs two short commands on an open connection."""
-    reason = "no host given"
-    for host in hosts:
+    reason = "nobody accepts connections"
+    for host in filter(accepts, hosts):
         try:
             admin = clients[host].admin
             answer = admin.command("replSetGetStatus")
@@ -44,6 +44,8 @@ def members(hosts: Sequence[str], clients: Clients) -> tuple[MemberStatus, ...]:
 def router(host: str, clients: Clients) -> MemberStatus:
     """Whether the router at `address:port` answers. Users of a router are the cluster's; asking for
     a ping needs none."""
+    if not accepts(host):
+        return MemberStatus(host, Role.UNKNOWN, False, "it accepts no connections")
     try:
         clients.anonymous(host).admin.command("ping")
     except PyMongoError as error:

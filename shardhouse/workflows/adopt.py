@@ -6,7 +6,7 @@ cannot be started is the monitor's to tell and to try again.
 
 import structlog
 
-from shardhouse.domain.model import Instance
+from shardhouse.domain.model import Group, Instance
 from shardhouse.errors import ShardhouseError
 from shardhouse.mongo import replica_set
 from shardhouse.mongo.wait import Deadline
@@ -33,21 +33,26 @@ def start(context: Context) -> None:
 
 
 def elect(context: Context) -> None:
-    """Every replica set has a primary. After a reboot none has, and would wait ten seconds."""
+    """Every replica set has a primary. After a reboot none has, and would wait ten seconds; shards
+    do not even answer before their config servers have one, so all sets are asked at once."""
 
-    def awaken(instance: Instance) -> None:
-        with context.clients(instance) as clients:
-            for group in instance.groups:
-                if group.type.holds_data:
-                    replica_set.awaken(set_plan(group), clients, Deadline(ELECTION_SECONDS))
-
-    def try_to(instance: Instance) -> None:
+    def awaken(pair: tuple[Instance, Group]) -> None:
+        instance, group = pair
         try:
-            awaken(instance)
+            with context.clients(instance) as clients:
+                replica_set.awaken(set_plan(group), clients, Deadline(ELECTION_SECONDS))
         except ShardhouseError as error:
             log.warning("no primary", instance=instance.id, reason=error.message)
 
-    at_once(try_to, _idle(context))
+    at_once(
+        awaken,
+        [
+            (instance, group)
+            for instance in _idle(context)
+            for group in instance.groups
+            if group.type.holds_data
+        ],
+    )
 
 
 def _idle(context: Context) -> list[Instance]:

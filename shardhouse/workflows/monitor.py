@@ -27,6 +27,8 @@ FIRST_DELAY = 0.5
 LONGEST_DELAY = 60.0
 STEADY = 60.0
 """Seconds a process must have run for its next death to count as its first."""
+ANXIOUS_INTERVAL = 1.0
+"""Seconds between looks while a node is not well."""
 USAGE_INTERVAL = 30.0
 CLIENT_TIMEOUT = 2.0
 log = structlog.get_logger()
@@ -58,12 +60,16 @@ class Monitor:
         self._down: set[NodeRef] = set()
         self._clients: dict[str, Clients] = {}
         self._measured = 0.0
+        self._all_well = True
         self._thread = Thread(target=self._run, name="monitor", daemon=True)
 
-    def start(self) -> None:
-        """Note what is down, so that the first answer to a client is true, and go on from there."""
+    def take_stock(self) -> None:
+        """Note what is down, before anything is started and before a client is answered."""
         for instance in self._serving():
             self._note_dead(instance)
+
+    def start(self) -> None:
+        """Begin."""
         self._thread.start()
 
     def close(self) -> None:
@@ -88,10 +94,13 @@ class Monitor:
             self._watched.discard(died)
 
     def _pause(self) -> float:
-        """Seconds until the next look: the interval, or sooner when a restart is due."""
+        """Seconds until the next look: the interval, or sooner when something is not well."""
         moment = time.monotonic()
         dues = [self._waiting[ref].due - moment for ref in self._down]
-        return max(0.05, min([self._context.settings.monitor_interval, *dues]))
+        interval = self._context.settings.monitor_interval
+        if not self._all_well:
+            interval = min(interval, ANXIOUS_INTERVAL)
+        return max(0.05, min([interval, *dues]))
 
     def _look(self) -> None:
         serving = self._serving()
@@ -99,7 +108,7 @@ class Monitor:
         for instance in serving:
             if not instance.action:
                 self._revive(instance)
-        at_once(self._judge, self._serving())
+        self._all_well = all(at_once(self._judge, self._serving()))
         if time.monotonic() - self._measured > USAGE_INTERVAL:
             self._measure(serving)
             self._measured = time.monotonic()
@@ -165,13 +174,15 @@ class Monitor:
         self._watched.add(ref)
         self._context.runtime.on_exit(ref, self._deaths.put)
 
-    def _judge(self, instance: Instance) -> None:
-        """Ask the instance's nodes how they are, and write it."""
+    def _judge(self, instance: Instance) -> bool:
+        """Ask the instance's nodes how they are, and write it. Whether all of them are well."""
         if instance.id not in self._clients:
             self._clients[instance.id] = self._context.clients(instance, CLIENT_TIMEOUT)
         clients = self._clients[instance.id]
         down = {ref.node_id for ref in self._down if ref.instance_id == instance.id}
-        self._write(instance, health.ask(instance, clients, down))
+        seen = health.ask(instance, clients, down)
+        self._write(instance, seen)
+        return all(member.healthy for member in seen.values())
 
     def _write(self, instance: Instance, seen: health.Health) -> None:
         """Store what differs from `instance`."""
