@@ -21,6 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from shardhouse.api.dds.app import create_dds_app
+from shardhouse.api.dds.rendered import Rendered
 from shardhouse.api.dds.state import Service
 from shardhouse.api.iam.app import create_iam_app
 from shardhouse.engines import discover
@@ -69,7 +70,8 @@ def serve(settings: Settings) -> None:
         workflows = Workflows(context)
         monitor = Monitor(context)
         iam = Iam.over(database, vault, project_in_use=lambda id: _in_use(database, id))
-        service = Service(settings, database, Requests(context, workflows))
+        rendered = Rendered(settings.memory_scale)
+        service = Service(settings, database, Requests(context, workflows), rendered)
         monitor.take_stock()
         workflows.launch()
         monitor.start()

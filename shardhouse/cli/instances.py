@@ -209,7 +209,7 @@ def show_one(client: "Client", instance: Instance, as_json: bool) -> None:
         output.print_json(instance)
         return
     datastore = instance["datastore"]
-    scale = _memory_scale(client.credentials.data_dir)
+    scale = f"{instance['memory_scale']:g} of what the spec code says"
     output.facts(
         [
             ("name", escape(instance["name"])),
@@ -222,7 +222,7 @@ def show_one(client: "Client", instance: Instance, as_json: bool) -> None:
             ("created", f"{instance['created']} UTC"),
             ("region", escape(f"{instance['region']} ({instance['availability_zone']})")),
             ("busy with", ", ".join(instance["actions"]) or "nothing"),
-            *([("memory", scale)] if scale else []),
+            ("memory", scale),
         ]
     )
     output.table(
@@ -251,13 +251,3 @@ def _rows(group: dict[str, Any]) -> list[list[str]]:
         ]
         for number, node in enumerate(group["nodes"])
     ]
-
-
-def _memory_scale(data_dir: Path | None) -> str:
-    """How much of its flavor's memory a node has here; unknown of an installation elsewhere."""
-    if data_dir is None:
-        return ""
-    from shardhouse.settings import load
-
-    scale = load(data_dir=data_dir).memory_scale
-    return f"{scale:g} of what the spec code says (memory_scale of this installation)"

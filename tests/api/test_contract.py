@@ -64,6 +64,7 @@ LIST_ITEM: Shape = {
     "datastore": {"type": str, "version": str, "patch_available": bool, "whole_version": str},
     "engine": str,
     "engine_version": str,
+    "memory_scale": float,
     "created": str,
     "updated": str,
     "db_user_name": str,

@@ -30,6 +30,7 @@ def _instance(**changes: Any) -> dict[str, Any]:
         "ssl": 0,
         "db_user_name": "rwuser",
         "engine_version": "6.0.5",
+        "memory_scale": 0.0625,
         "datastore": {"version": "4.4"},
         "created": "2026-01-01T00:00:00",
         "region": "local",

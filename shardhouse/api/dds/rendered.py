@@ -8,6 +8,7 @@ from threading import Lock
 from sqlalchemy import Connection
 
 from shardhouse.api.dds import wire
+from shardhouse.domain.model import Instance
 from shardhouse.store import instances
 from shardhouse.store.instances import Head
 
@@ -18,7 +19,8 @@ CAPACITY = 5000
 class Rendered:
     """Keeps the text of the instances last listed. Handler threads may share it."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory_scale: float) -> None:
+        self._memory_scale = memory_scale
         self._texts: dict[str, tuple[int, bytes]] = {}
         self._lock = Lock()
 
@@ -31,16 +33,17 @@ class Rendered:
         }
         stale = [head.id for head in heads if head.id not in known]
         fresh = {
-            instance.id: (
-                instance.revision,
-                json.dumps(wire.instance_item(instance), separators=(",", ":")).encode(),
-            )
+            instance.id: (instance.revision, self._render(instance))
             for instance in instances.load_all(connection, stale)
         }
         if fresh:
             self._keep(fresh)
         texts = known | fresh
         return (texts[head.id][1] for head in heads)
+
+    def _render(self, instance: Instance) -> bytes:
+        item = wire.instance_item(instance, self._memory_scale)
+        return json.dumps(item, separators=(",", ":")).encode()
 
     def _keep(self, fresh: dict[str, tuple[int, bytes]]) -> None:
         with self._lock:

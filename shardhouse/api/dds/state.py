@@ -1,6 +1,6 @@
 """What the DDS application's handlers are given: the installation's parts, on `app.state`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
@@ -19,7 +19,7 @@ class Service:
     settings: Settings
     database: Database
     requests: Requests
-    rendered: Rendered = field(default_factory=Rendered)
+    rendered: Rendered
 
 
 def _service(request: Request) -> Service:

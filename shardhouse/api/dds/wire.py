@@ -52,8 +52,9 @@ def create_answer(instance: Instance, job: Job) -> dict[str, Any]:
     return answer
 
 
-def instance_item(instance: Instance) -> dict[str, Any]:
-    """One item of `GET /instances`."""
+def instance_item(instance: Instance, memory_scale: float) -> dict[str, Any]:
+    """One item of `GET /instances`. Our own additions: `engine_version`, the build that runs, and
+    `memory_scale`, the share of its flavor's memory that a node has here."""
     request = instance.request
     item: dict[str, Any] = {
         "id": instance.id,
@@ -71,6 +72,7 @@ def instance_item(instance: Instance) -> dict[str, Any]:
         },
         "engine": instance.storage_engine,
         "engine_version": instance.engine_version,
+        "memory_scale": memory_scale,
         "created": _moment(instance.created_at),
         "updated": _moment(instance.updated_at),
         "db_user_name": ADMINISTRATOR,
