@@ -18,6 +18,7 @@ from pathlib import Path
 
 import structlog
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 
 from shardhouse.api.dds.app import create_dds_app
@@ -75,15 +76,11 @@ def serve(settings: Settings) -> None:
         monitor.take_stock()
         workflows.launch()
         monitor.start()
-        asyncio.run(
-            _run(
-                [
-                    (create_dds_app(service, iam), dds_socket),
-                    (create_iam_app(iam, settings), iam_socket),
-                ],
-                settings,
-            )
-        )
+        apps = [
+            (create_dds_app(service, iam), dds_socket),
+            (create_iam_app(iam, settings), iam_socket),
+        ]
+        uvloop.run(_run(apps, settings))
         monitor.close()
         workflows.close()
         log.info("stopped")
@@ -127,7 +124,6 @@ async def _run(apps: list[tuple[FastAPI, socket.socket]], settings: Settings) ->
             access_log=False,
             log_config=None,
             lifespan="off",
-            loop="uvloop",
             http="httptools",
             server_header=False,
             # Real tokens are several kilobytes; signed headers come beside them.

@@ -45,9 +45,8 @@ class ProcessState:
 
 @dataclass(frozen=True)
 class Usage:
-    """Measured bytes: resident memory of the process, and files of the volume by folder."""
+    """Measured bytes of the volume's files, by folder."""
 
-    memory: int
     data: int
     log: int
 
@@ -93,7 +92,7 @@ class Runtime(Protocol):
         ...
 
     def usage(self, node: NodeRef) -> Usage:
-        """Measure the process's memory and the volume's files."""
+        """Measure the volume's files."""
         ...
 
     def on_exit(self, node: NodeRef, callback: Callable[[NodeRef], None]) -> None:

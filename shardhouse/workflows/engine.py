@@ -49,6 +49,8 @@ class Workflows(DBOSConfiguredInstance):
             "application_version": COMPATIBILITY,
             "enable_otlp": False,
             "console_log_level": "WARNING",
+            # Nothing here waits for DBOS's notifications; polling for them every second is waste.
+            "notification_listener_polling_interval_sec": 60.0,
         }
         DBOS(config=config)
         super().__init__(config_name="installation")

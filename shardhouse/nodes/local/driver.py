@@ -121,13 +121,8 @@ class LocalRuntime:
 
     def usage(self, node: NodeRef) -> Usage:
         """See `Runtime.usage`. Files count with the blocks they occupy."""
-        process = self._find(node)
         folder = self._folder(node)
-        return Usage(
-            memory=processes.resident(process) if process else 0,
-            data=folders.occupied(folder / "data"),
-            log=folders.occupied(folder / "log"),
-        )
+        return Usage(folders.occupied(folder / "data"), folders.occupied(folder / "log"))
 
     def on_exit(self, node: NodeRef, callback: Callable[[NodeRef], None]) -> None:
         """See `Runtime.on_exit`. Where nothing runs any more, the callback comes at once."""

@@ -120,16 +120,6 @@ def forget(folder: Path) -> None:
     (folder / PID_FILE).unlink(missing_ok=True)
 
 
-def resident(process: psutil.Process) -> int:
-    """Bytes of memory that the process and its children hold; 0 once it is gone."""
-    total = 0
-    with suppress(psutil.Error):
-        for member in (process, *process.children(recursive=True)):
-            with suppress(psutil.Error):
-                total += member.memory_info().rss
-    return total
-
-
 def describe(code: int) -> str:
     """An exit status in words; negative is the signal that ended it."""
     if code >= 0:
