@@ -1,6 +1,9 @@
 """The processes of an instance: all started at once, and watched while a step waits for them."""
 
 import time
+from collections import Counter
+
+import structlog
 
 from shardhouse.domain.model import Group, Instance, Node, Status
 from shardhouse.errors import StepError
@@ -11,7 +14,10 @@ from shardhouse.workflows.launch import Launch
 
 STOP_GRACE = 30.0
 """Seconds a node has to end cleanly before it is killed."""
+RESTARTS = 2
+"""How often a step starts a process again that dies while it waits."""
 _LOOK = 0.25
+log = structlog.get_logger()
 
 #: Instances in these states have processes that should run.
 SERVING = frozenset({Status.NORMAL, Status.ABNORMAL, Status.DATA_DISK_FULL, Status.ENLARGE_FAIL})
@@ -49,7 +55,10 @@ def stop_all(context: Context, instance: Instance, grace: float = STOP_GRACE) ->
 
 
 def deadline(context: Context, instance: Instance) -> Deadline:
-    """A deadline that also ends the wait as soon as one of the instance's processes has died."""
+    """A deadline that looks after the processes meanwhile: one that died is started again, and one
+    that does not stay up ends the wait."""
+    launch = launcher(context, instance)
+    starts = Counter[str]()
     last_look = time.monotonic()
 
     def check() -> None:
@@ -57,10 +66,16 @@ def deadline(context: Context, instance: Instance) -> Deadline:
         if time.monotonic() - last_look < _LOOK:
             return
         last_look = time.monotonic()
-        for node in instance.nodes:
-            ref = NodeRef(instance.id, node.id)
-            state = context.runtime.state(ref)
-            if not state.running:
-                raise StepError(f"Node {node.name} ended: {state.exit_reason or 'no reason found'}")
+        for group in instance.groups:
+            for node in group.nodes:
+                state = context.runtime.state(NodeRef(instance.id, node.id))
+                if state.running:
+                    continue
+                reason = state.exit_reason or "no reason found"
+                if starts[node.id] == RESTARTS:
+                    raise StepError(f"Node {node.name} ended: {reason}")
+                starts[node.id] += 1
+                log.warning("node died", instance=instance.id, node=node.id, reason=reason)
+                ensure_one(context, instance, group, node, launch)
 
     return Deadline(context.settings.create_timeout, check)
