@@ -4,7 +4,7 @@ Whatever changes an instance, or a node, tag or job of it, raises its `revision`
 it is good as long as the revision stays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
     and_,
     delete,
@@ -24,19 +23,9 @@ from sqlalchemy import (
     update,
 )
 
-from shardhouse.domain.model import (
-    BackupStrategy,
-    Group,
-    GroupType,
-    Instance,
-    JobStatus,
-    Mode,
-    Node,
-    Role,
-    Status,
-)
-from shardhouse.store.tables import GROUPS, INSTANCES, JOBS, NODES, SECRETS, TAGS
-from shardhouse.store.vault import Vault
+from shardhouse.domain.model import Instance, Mode, Status
+from shardhouse.store.assembly import assemble
+from shardhouse.store.tables import GROUPS, INSTANCES, NODES, SECRETS, TAGS
 
 
 @dataclass(frozen=True)
@@ -152,13 +141,13 @@ def load_all(connection: Connection, ids: Sequence[str]) -> list[Instance]:
     if not ids:
         return []
     rows = connection.execute(select(INSTANCES).where(INSTANCES.c.id.in_(ids))).all()
-    return _assemble(connection, rows)
+    return assemble(connection, rows)
 
 
 def live(connection: Connection) -> list[Instance]:
     """Every instance of every project that is not deleted, oldest first."""
     query = select(INSTANCES).where(INSTANCES.c.deleted_at.is_(None))
-    return _assemble(connection, connection.execute(query.order_by(INSTANCES.c.created_at)).all())
+    return assemble(connection, connection.execute(query.order_by(INSTANCES.c.created_at)).all())
 
 
 def search(
@@ -241,42 +230,6 @@ def set_node(connection: Connection, instance_id: str, node_id: str, **values: o
     touch(connection, instance_id)
 
 
-def keep_secrets(
-    connection: Connection, vault: Vault, instance_id: str, secrets: Mapping[str, str]
-) -> None:
-    """Seal secrets of an instance by name; one that is there already stays."""
-    there = set(
-        connection.execute(
-            select(SECRETS.c.name).where(SECRETS.c.instance_id == instance_id)
-        ).scalars()
-    )
-    for name, secret in secrets.items():
-        if name not in there:
-            sealed = vault.seal(secret, _context(instance_id, name))
-            connection.execute(
-                insert(SECRETS).values(instance_id=instance_id, name=name, sealed=sealed)
-            )
-
-
-def secrets(connection: Connection, vault: Vault, instance_id: str) -> dict[str, str]:
-    """All secrets of an instance, opened."""
-    rows = connection.execute(
-        select(SECRETS.c.name, SECRETS.c.sealed).where(SECRETS.c.instance_id == instance_id)
-    )
-    return {name: vault.open(sealed, _context(instance_id, name)) for name, sealed in rows}
-
-
-def forget_secret(connection: Connection, instance_id: str, name: str) -> None:
-    """Delete one secret of an instance."""
-    connection.execute(
-        delete(SECRETS).where(SECRETS.c.instance_id == instance_id, SECRETS.c.name == name)
-    )
-
-
-def _context(instance_id: str, name: str) -> str:
-    return f"instance:{instance_id}:{name}"
-
-
 def _matching(query: Select[Any], project_id: str, wanted: Filter) -> Select[Any]:
     query = query.where(INSTANCES.c.project_id == project_id, INSTANCES.c.deleted_at.is_(None))
     for field in ("id", "name", "mode", "vpc_id", "subnet_id"):
@@ -297,97 +250,3 @@ def _behind(instance_id: str) -> ColumnElement[bool]:
     mark = select(INSTANCES.c.created_at).where(INSTANCES.c.id == instance_id).scalar_subquery()
     older = INSTANCES.c.created_at < mark
     return or_(older, and_(INSTANCES.c.created_at == mark, INSTANCES.c.id > instance_id))
-
-
-def _assemble(connection: Connection, rows: Sequence[Row[Any]]) -> list[Instance]:
-    """Instances from their rows, with three more queries for however many there are."""
-    ids = [row.id for row in rows]
-    if not ids:
-        return []
-    nodes: dict[str, list[Node]] = {}
-    for row in connection.execute(
-        select(NODES).where(NODES.c.instance_id.in_(ids)).order_by(NODES.c.ordinal)
-    ):
-        nodes.setdefault(row.group_id, []).append(_node(row))
-    groups: dict[str, list[Group]] = {}
-    for row in connection.execute(
-        select(GROUPS).where(GROUPS.c.instance_id.in_(ids)).order_by(GROUPS.c.position)
-    ):
-        groups.setdefault(row.instance_id, []).append(_group(row, tuple(nodes.get(row.id, ()))))
-    tags: dict[str, list[tuple[str, str]]] = {}
-    for row in connection.execute(
-        select(TAGS).where(TAGS.c.instance_id.in_(ids)).order_by(TAGS.c.position)
-    ):
-        tags.setdefault(row.instance_id, []).append((row.key, row.value))
-    running = select(JOBS.c.instance_id, JOBS.c.action).where(
-        JOBS.c.instance_id.in_(ids), JOBS.c.status == JobStatus.RUNNING
-    )
-    actions = {row.instance_id: row.action for row in connection.execute(running)}
-    return [
-        _instance(
-            row,
-            groups=tuple(groups.get(row.id, ())),
-            tags=tuple(tags.get(row.id, ())),
-            action=actions.get(row.id, ""),
-        )
-        for row in rows
-    ]
-
-
-def _instance(
-    row: Row[Any], *, groups: tuple[Group, ...], tags: tuple[tuple[str, str], ...], action: str
-) -> Instance:
-    return Instance(
-        id=row.id,
-        project_id=row.project_id,
-        name=row.name,
-        mode=Mode(row.mode),
-        status=Status(row.status),
-        version=row.version,
-        storage_engine=row.storage_engine,
-        engine_version=row.engine_version,
-        port=row.port,
-        ssl=row.ssl,
-        region=row.region,
-        availability_zone=row.availability_zone,
-        backup_strategy=BackupStrategy(row.backup_start_time, row.backup_keep_days),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        request=row.request,
-        revision=row.revision,
-        action=action,
-        remark=row.remark,
-        maintenance_window=row.maintenance_window,
-        tags=tags,
-        groups=groups,
-    )
-
-
-def _group(row: Row[Any], nodes: tuple[Node, ...]) -> Group:
-    return Group(
-        id=row.id,
-        instance_id=row.instance_id,
-        type=GroupType(row.type),
-        ordinal=row.ordinal,
-        name=row.name,
-        spec_code=row.spec_code,
-        size=row.size,
-        nodes=nodes,
-    )
-
-
-def _node(row: Row[Any]) -> Node:
-    return Node(
-        id=row.id,
-        instance_id=row.instance_id,
-        group_id=row.group_id,
-        ordinal=row.ordinal,
-        name=row.name,
-        spec_code=row.spec_code,
-        availability_zone=row.availability_zone,
-        address=row.address,
-        port=row.port,
-        status=Status(row.status),
-        role=Role(row.role),
-        used_bytes=row.used_bytes,
-    )

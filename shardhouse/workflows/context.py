@@ -13,7 +13,7 @@ from shardhouse.mongo.admin import Access, Clients
 from shardhouse.mongo.replica_set import SetPlan
 from shardhouse.nodes.runtime import NodeRef, Runtime
 from shardhouse.settings import Settings
-from shardhouse.store import instances
+from shardhouse.store import instances, sealed
 from shardhouse.store.database import Database
 from shardhouse.store.vault import Vault
 from shardhouse.workflows import launch
@@ -48,7 +48,7 @@ class Context:
     def secrets(self, instance_id: str) -> dict[str, str]:
         """An instance's secrets, opened."""
         with self.database.read() as connection:
-            return instances.secrets(connection, self.vault, instance_id)
+            return sealed.load(connection, self.vault, instance_id)
 
     def clients(self, instance: Instance, timeout: float = 5.0) -> Clients:
         """Connections to the instance's nodes as `__system`; the caller closes them."""

@@ -14,7 +14,7 @@ from shardhouse.mongo.commandline import GIB
 from shardhouse.mongo.replica_set import SetPlan
 from shardhouse.mongo.wait import Deadline
 from shardhouse.nodes.runtime import NodeRef
-from shardhouse.store import instances
+from shardhouse.store import instances, sealed
 from shardhouse.workflows import health, launch, processes
 from shardhouse.workflows.context import Context, at_once, now, set_plan
 from shardhouse.workflows.operation import Operation, Step, Tell
@@ -95,7 +95,7 @@ def verify(context: Context, instance: Instance, tell: Tell) -> None:
 def succeed(connection: Connection, instance: Instance) -> None:
     """From here on the instance is `normal`; its password is not needed any more."""
     instances.set_status(connection, instance.id, Status.NORMAL, now())
-    instances.forget_secret(connection, instance.id, launch.PASSWORD)
+    sealed.forget(connection, instance.id, launch.PASSWORD)
 
 
 def fail(connection: Connection, instance: Instance) -> None:
@@ -105,7 +105,7 @@ def fail(connection: Connection, instance: Instance) -> None:
             connection, instance.id, node.id, status=Status.ABNORMAL, role=Role.UNKNOWN
         )
     instances.set_status(connection, instance.id, Status.CREATE_FAIL, now())
-    instances.forget_secret(connection, instance.id, launch.PASSWORD)
+    sealed.forget(connection, instance.id, launch.PASSWORD)
 
 
 def undo(context: Context, instance: Instance) -> None:
@@ -166,9 +166,9 @@ def _lease_addresses(context: Context, instance: Instance) -> Instance:
 
 def _keep_secrets(context: Context, instance: Instance) -> dict[str, str]:
     with context.database.write() as connection:
-        if launch.KEY not in instances.secrets(connection, context.vault, instance.id):
+        if launch.KEY not in sealed.load(connection, context.vault, instance.id):
             new = launch.new_secrets(instance)
-            instances.keep_secrets(connection, context.vault, instance.id, new)
+            sealed.keep(connection, context.vault, instance.id, new)
     return context.secrets(instance.id)
 
 

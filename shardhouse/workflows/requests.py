@@ -17,7 +17,7 @@ from shardhouse.errors import (
     instance_not_found,
 )
 from shardhouse.settings import Settings
-from shardhouse.store import instances, jobs
+from shardhouse.store import instances, jobs, sealed
 from shardhouse.workflows import create, delete, launch
 from shardhouse.workflows.context import Context, now
 from shardhouse.workflows.engine import Workflows, new_job
@@ -71,7 +71,7 @@ class Requests:
             jobs.add(connection, job)
             if request.password is not None:
                 secrets = {launch.PASSWORD: request.password}
-                instances.keep_secrets(connection, self.context.vault, instance.id, secrets)
+                sealed.keep(connection, self.context.vault, instance.id, secrets)
         self.workflows.start(job)
         return instance, job
 

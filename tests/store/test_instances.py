@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from shardhouse.domain.model import Instance, Job, JobStatus, JobStep, Role, Status
 from shardhouse.errors import DdsError, ShardhouseError
-from shardhouse.store import instances, jobs
+from shardhouse.store import instances, jobs, sealed
 from shardhouse.store.database import Database
 from shardhouse.store.instances import Filter
 from shardhouse.store.vault import Vault
@@ -131,14 +131,14 @@ def test_secrets_open_only_in_their_own_row(database: Database, instance: Instan
     vault = Vault(b"k" * 32)
     other = replace(plan(requests.single()), id="other-in02", groups=())
     with database.write() as connection:
-        instances.keep_secrets(connection, vault, instance.id, {"keyfile": "first"})
-        instances.keep_secrets(connection, vault, instance.id, {"keyfile": "second"})
-        assert instances.secrets(connection, vault, instance.id) == {"keyfile": "first"}
+        sealed.keep(connection, vault, instance.id, {"keyfile": "first"})
+        sealed.keep(connection, vault, instance.id, {"keyfile": "second"})
+        assert sealed.load(connection, vault, instance.id) == {"keyfile": "first"}
         with pytest.raises(ShardhouseError, match="does not open"):
-            instances.secrets(connection, Vault(b"x" * 32), instance.id)
-        sealed = vault.seal("first", f"instance:{instance.id}:keyfile")
+            sealed.load(connection, Vault(b"x" * 32), instance.id)
+        text = vault.seal("first", f"instance:{instance.id}:keyfile")
         with pytest.raises(ShardhouseError, match="does not open"):
-            vault.open(sealed, f"instance:{other.id}:keyfile")
+            vault.open(text, f"instance:{other.id}:keyfile")
 
 
 def test_pages_by_marker_follow_the_order(database: Database) -> None:
