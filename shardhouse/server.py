@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio.to_thread
 import structlog
 import uvicorn
 import uvloop
@@ -37,11 +38,13 @@ from shardhouse.store.database import Database
 from shardhouse.store.vault import Vault
 from shardhouse.workflows.context import Context
 from shardhouse.workflows.engine import Workflows
+from shardhouse.workflows.keeper import Keeper
 from shardhouse.workflows.monitor import Monitor
 from shardhouse.workflows.requests import Requests
 
 LOCK_NAME = "serve.lock"
 BACKLOG = 1024
+HANDLER_THREADS = 12
 log = structlog.get_logger()
 
 
@@ -51,8 +54,16 @@ def serve(settings: Settings) -> None:
     Never returns normally: the process ends as soon as the servers have, because threads of running
     workflows must not be made to believe that their work failed.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.umask(0o077)
     configure_logs(settings.log_level)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        (settings.data_dir / LOCK_NAME).touch()
+    except OSError as error:
+        raise SettingsError(
+            f"The data directory {settings.data_dir} cannot be made or written: {error.strerror}. "
+            "Choose another with --data-dir or SHARDHOUSE_DATA_DIR."
+        ) from None
     with _sole_owner(settings.data_dir):
         dds_socket = _listen(settings.host, settings.port, "port")
         iam_socket = _listen(settings.host, settings.iam_port, "iam_port")
@@ -70,17 +81,20 @@ def serve(settings: Settings) -> None:
         context = Context(settings, database, vault, runtime, discover(settings.engines))
         workflows = Workflows(context)
         monitor = Monitor(context)
+        keeper = Keeper(context, monitor.wake)
         iam = Iam.over(database, vault, project_in_use=lambda id: _in_use(database, id))
         rendered = Rendered(settings.memory_scale)
         service = Service(settings, database, Requests(context, workflows), rendered)
-        monitor.take_stock()
+        keeper.take_stock()
         workflows.launch()
+        keeper.start()
         monitor.start()
         apps = [
             (create_dds_app(service, iam), dds_socket),
             (create_iam_app(iam, settings), iam_socket),
         ]
         uvloop.run(_run(apps, settings))
+        keeper.close()
         monitor.close()
         workflows.close()
         log.info("stopped")
@@ -138,6 +152,8 @@ async def _run(apps: list[tuple[FastAPI, socket.socket]], settings: Settings) ->
         for server in servers:
             server.should_exit = True
 
+    # Handlers wait for SQLite, which serves few threads best, and each thread costs memory.
+    anyio.to_thread.current_default_thread_limiter().total_tokens = HANDLER_THREADS
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)

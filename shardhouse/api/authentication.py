@@ -6,6 +6,7 @@ Routes must not declare body models: FastAPI would parse those before it asks wh
 """
 
 import json
+import math
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -168,12 +169,24 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
     try:
-        content = json.loads(body)
+        content = json.loads(body.decode(), parse_constant=_not_json, parse_float=_finite)
+        # What does not encode could be neither stored nor echoed: lone surrogates pass the parser.
+        json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is not valid JSON: {error}") from None
+        raise ValueError(f"it is not valid JSON in UTF-8: {error}") from None
     if not isinstance(content, dict):
         raise ValueError("a JSON object is expected")  # noqa: TRY004  one error for the caller
     return content
+
+
+def _not_json(word: str) -> float:
+    """NaN and Infinity, which Python's parser lets pass."""
+    raise ValueError(f"{word} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _not_json(text)
 
 
 def _too_large() -> IamError:

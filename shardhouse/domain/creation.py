@@ -4,6 +4,7 @@ Pure: the caller passes what this installation accepts (`Limits`). Rules: OTC DD
 "Creating a DB Instance"; where Huawei's differ, the dialect decides.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from shardhouse.errors import bad_parameter
 
 DEFAULT_PORT = 8635
 DATASTORE = "DDS-Community"
+#: A request is stored and echoed for its instance's whole life; all documented fields fit easily.
+_MAX_BODY = 64 * 1024
 _STORAGE = {"otc": ("ULTRAHIGH",), "huawei": ("ULTRAHIGH", "EXTREMEHIGH")}
 _MAX_NODES = {"otc": 32, "huawei": 16}
 _REPLICA_MEMBERS = {"otc": (1, 3), "huawei": (3, 5, 7)}
@@ -58,11 +61,25 @@ class GroupRequest:
     number: int
     size: int
     flavor: Flavor
+    storage: str = ""
+
+    def echo(self) -> dict[str, str]:
+        """The entry as it is kept: numbers as the text that answers show."""
+        size = {"size": str(self.size)} if self.type.holds_data else {}
+        storage = {"storage": self.storage} if self.storage else {}
+        return {
+            "type": str(self.type),
+            "num": str(self.number),
+            **size,
+            "spec_code": self.flavor.spec_code,
+            **storage,
+        }
 
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """A valid request. `echo` is the body without its password and without nulls."""
+    """A valid request. `echo` is the body without its password and nulls, its flavors as
+    `GroupRequest.echo` has them."""
 
     name: str
     version: str
@@ -82,6 +99,11 @@ class CreateRequest:
 def parse_create(body: object, limits: Limits) -> CreateRequest:
     """Check a create body. Raises DdsError (400) for the first rule it breaks."""
     given = rules.mapping("body", body)
+    size = len(json.dumps(given))
+    if size > _MAX_BODY:
+        raise bad_parameter(
+            "body", f"at most {_MAX_BODY} characters are allowed, got {size}", "DBS.280271"
+        )
     if "restore_point" in given:
         raise rules.not_available(
             "restore_point", "restoring a backup to a new instance is not possible here yet"
@@ -101,6 +123,8 @@ def parse_create(body: object, limits: Limits) -> CreateRequest:
     if "password" in given:
         password = rules.database_password(given["password"])
     _check_recorded(given)
+    groups = _groups(given.get("flavor"), mode, limits)
+    echo = {key: value for key, value in given.items() if key != "password"}
     return CreateRequest(
         name=name,
         version=version,
@@ -114,9 +138,9 @@ def parse_create(body: object, limits: Limits) -> CreateRequest:
         backup_strategy=rules.backup_strategy(given["backup_strategy"])
         if "backup_strategy" in given
         else BackupStrategy(),
-        groups=_groups(given.get("flavor"), mode, limits),
+        groups=groups,
         tags=rules.tags(given.get("tags", [])),
-        echo={key: value for key, value in given.items() if key != "password"},
+        echo=echo | {"flavor": [group.echo() for group in groups]},
     )
 
 
@@ -232,19 +256,21 @@ def _group(field: str, given: Mapping[str, Any], kind: GroupType, limits: Limits
         raise bad_parameter(
             f"{field}.num", f"{words} is allowed for {kind}, got {number}", "DBS.280123"
         )
-    flavor = all_flavors().get(given.get("spec_code", ""))
+    code = given.get("spec_code")
+    flavor = all_flavors().get(code) if isinstance(code, str) else None
     if flavor is None or flavor.type is not kind:
         raise bad_parameter(
             f"{field}.spec_code",
             f"a spec code for {kind} such as {_example(kind)} is required "
-            f"(GET flavors lists them), got {rules.shown(given.get('spec_code'))}",
+            f"(GET flavors lists them), got {rules.shown(code)}",
             "DBS.280239",
         )
     if not kind.holds_data:
         return GroupRequest(kind, number, 0, flavor)
     if "storage" in given:
         rules.one_of(f"{field}.storage", given["storage"], _STORAGE[limits.dialect], "DBS.280241")
-    return GroupRequest(kind, number, _size(field, given.get("size"), kind), flavor)
+    size = _size(field, given.get("size"), kind)
+    return GroupRequest(kind, number, size, flavor, given.get("storage", ""))
 
 
 def _size(field: str, value: object, kind: GroupType) -> int:

@@ -38,11 +38,16 @@ class Access:
 
 class Clients:
     """Direct connections to the nodes of one instance, one per host, opened when first asked for
-    and closed together. Threads may share them. `timeout` is in seconds, per operation."""
+    and closed together. Threads may share them.
 
-    def __init__(self, access: Access, timeout: float = 5.0) -> None:
+    `timeout` is for finding a server, `patience` for its answer, both in seconds; a frozen server
+    accepts connections and never answers. The default leaves time for a majority's `wtimeout`.
+    """
+
+    def __init__(self, access: Access, timeout: float = 5.0, patience: float = 90.0) -> None:
         self._access = access
         self._timeout = timeout
+        self._patience = patience
         self._open: dict[str, Client] = {}
 
     def __enter__(self) -> Self:
@@ -74,6 +79,7 @@ class Clients:
                 directConnection=True,
                 serverSelectionTimeoutMS=milliseconds,
                 connectTimeoutMS=milliseconds,
+                socketTimeoutMS=int(self._patience * 1000),
                 # Polls rarely and keeps no stream open: idle connections should cost nothing.
                 serverMonitoringMode="poll",
                 heartbeatFrequencyMS=60_000,

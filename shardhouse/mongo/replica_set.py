@@ -104,6 +104,13 @@ def awaken(plan: SetPlan, clients: Clients, deadline: Deadline) -> None:
     deadline.until(f"a primary of {plan.name}", lambda: _elected(plan, len(plan.hosts), clients))
 
 
+def nominate(plan: SetPlan, clients: Clients) -> None:
+    """Have the first member that is up stand for election, if the set has no primary. A candidate
+    that lacks acknowledged writes loses, as in any election."""
+    with suppress(PyMongoError):
+        _elected(plan, len(plan.hosts), clients)
+
+
 def settle(plan: SetPlan, clients: Clients, deadline: Deadline) -> None:
     """Wait until every member has caught up, then slow heartbeats down to the default.
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import QueuePool
 
 BUSY_SECONDS = 30
 BEGIN_MODE = "shardhouse_begin"
+#: Key of the writers' lock in PostgreSQL; any number that nobody else uses in this database.
+WRITERS = 0x5A4D
 
 
 class Database:
@@ -32,10 +34,12 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A transaction: committed at the end, rolled back on any exception.
 
-        On SQLite it takes the write lock at its start, so that a read-then-write (a quota, a
-        lease) cannot interleave with another writer's.
+        Writers take turns, from their start on, so that a read-then-write (a quota, a lease) cannot
+        interleave with another's: by SQLite's write lock, or an advisory one of PostgreSQL.
         """
         with self._writing.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITERS})
             yield connection
 
     def migrate(self) -> None:

@@ -150,6 +150,14 @@ def live(connection: Connection) -> list[Instance]:
     return assemble(connection, connection.execute(query.order_by(INSTANCES.c.created_at)).all())
 
 
+def unremoved(connection: Connection) -> list[Instance]:
+    """Deleted instances that still have nodes: their removal has not succeeded yet."""
+    query = select(INSTANCES).where(
+        INSTANCES.c.deleted_at.is_not(None), INSTANCES.c.id.in_(select(NODES.c.instance_id))
+    )
+    return assemble(connection, connection.execute(query).all())
+
+
 def search(
     connection: Connection, project_id: str, wanted: Filter, offset: int, limit: int
 ) -> tuple[list[Head], int]:

@@ -1,15 +1,18 @@
 """Jobs in the store: the lock on an instance, and the progress of the work on it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from shardhouse.domain.model import Job, JobStatus, JobStep, StepStatus
 from shardhouse.errors import instance_busy
 from shardhouse.store import instances
-from shardhouse.store.tables import INSTANCES, JOB_STEPS, JOBS
+from shardhouse.store.tables import INSTANCES, JOB_STEPS, JOBS, NODES
+
+#: Days an ended job can be asked for.
+KEEP_DAYS = 31
 
 
 def add(connection: Connection, job: Job) -> None:
@@ -119,6 +122,23 @@ def end(connection: Connection, job: Job, now: datetime, *, fail_reason: str | N
         .values(status=status, ended_at=now, fail_reason=fail_reason)
     )
     instances.touch(connection, job.instance_id)
+
+
+def forget_old(connection: Connection, now: datetime) -> int:
+    """Delete jobs that ended more than KEEP_DAYS ago, and deleted instances without jobs; how many
+    jobs there were. Source of the month: Huawei DDS, "Querying a Task"."""
+    old = delete(JOBS).where(JOBS.c.ended_at < now - timedelta(days=KEEP_DAYS))
+    number = connection.execute(old).rowcount
+    owners = select(JOBS.c.instance_id)
+    parts = select(NODES.c.instance_id)
+    connection.execute(
+        delete(INSTANCES).where(
+            INSTANCES.c.deleted_at.is_not(None),
+            INSTANCES.c.id.not_in(owners),
+            INSTANCES.c.id.not_in(parts),
+        )
+    )
+    return number
 
 
 def _job(connection: Connection, row: Row[Any]) -> Job:

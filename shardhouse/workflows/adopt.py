@@ -10,7 +10,6 @@ from shardhouse.domain.model import Group, Instance
 from shardhouse.errors import ShardhouseError
 from shardhouse.mongo import replica_set
 from shardhouse.mongo.wait import Deadline
-from shardhouse.store import instances
 from shardhouse.workflows import processes
 from shardhouse.workflows.context import Context, at_once, set_plan
 
@@ -57,6 +56,4 @@ def elect(context: Context) -> None:
 
 def _idle(context: Context) -> list[Instance]:
     """Instances that should serve and that no job is working on."""
-    with context.database.read() as connection:
-        living = instances.live(connection)
-    return [i for i in living if i.status in processes.SERVING and not i.action]
+    return [instance for instance in processes.serving(context) if not instance.action]

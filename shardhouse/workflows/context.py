@@ -50,10 +50,10 @@ class Context:
         with self.database.read() as connection:
             return sealed.load(connection, self.vault, instance_id)
 
-    def clients(self, instance: Instance, timeout: float = 5.0) -> Clients:
+    def clients(self, instance: Instance, **timeouts: float) -> Clients:
         """Connections to the instance's nodes as `__system`; the caller closes them."""
         key = self.secrets(instance.id)[launch.KEY]
-        return Clients(Access(key, launch.authority_file(self.runtime, instance)), timeout)
+        return Clients(Access(key, launch.authority_file(self.runtime, instance)), **timeouts)
 
 
 def set_plan(group: Group) -> SetPlan:

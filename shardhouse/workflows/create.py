@@ -36,13 +36,13 @@ def prepare(context: Context, instance: Instance, tell: Tell) -> None:
         ),
         instance.nodes,
     )
-    tell(f"{len(instance.nodes)} nodes have an address and a volume")
+    tell(f"nodes that have an address and a volume: {len(instance.nodes)}")
 
 
 def start(context: Context, instance: Instance, tell: Tell) -> None:
     """All processes run."""
     processes.ensure_all(context, instance)
-    tell(f"{len(instance.nodes)} processes run")
+    tell(f"processes that run: {len(instance.nodes)}")
 
 
 def form(context: Context, instance: Instance, tell: Tell) -> None:
@@ -52,7 +52,7 @@ def form(context: Context, instance: Instance, tell: Tell) -> None:
     plans = _plans(instance.groups)
     with context.clients(instance) as clients:
         at_once(lambda plan: replica_set.form(plan, clients, deadline), plans)
-    tell(f"{len(plans)} replica sets accept majority writes")
+    tell(f"replica sets that accept majority writes: {len(plans)}")
 
 
 def connect(context: Context, instance: Instance, tell: Tell) -> None:
@@ -69,7 +69,7 @@ def connect(context: Context, instance: Instance, tell: Tell) -> None:
         if instance.mode is Mode.SHARDING:
             shards = _plans(instance.of_type(GroupType.SHARD))
             sharding.add_shards(home.hosts, shards, clients, deadline)
-            tell(f"{len(shards)} shards joined the cluster")
+            tell(f"shards of the cluster: {len(shards)}")
 
 
 def verify(context: Context, instance: Instance, tell: Tell) -> None:
@@ -116,10 +116,15 @@ def undo(context: Context, instance: Instance) -> None:
 
 def settle(context: Context, instance: Instance) -> None:
     """Heartbeats back to their default pace. If it does not work out now, nothing is lost."""
+
+    def check() -> None:
+        if context.instance(instance.id).status is Status.DELETED:
+            raise StepError("The instance was deleted.")
+
     with context.clients(instance) as clients:
         for plan in _plans(instance.groups):
             try:
-                replica_set.settle(plan, clients, Deadline(_SETTLE_SECONDS))
+                replica_set.settle(plan, clients, Deadline(_SETTLE_SECONDS, check))
             except MongoError as error:
                 log.warning("not settled", instance=instance.id, set=plan.name, reason=str(error))
 

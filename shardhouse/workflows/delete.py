@@ -8,12 +8,13 @@ from shardhouse.workflows.context import Context, at_once, refs
 from shardhouse.workflows.operation import Operation, Step, Tell
 
 ACTION = "DELETE_INSTANCE"
+JOB = "DeleteMongoDB"
 
 
 def remove(context: Context, instance: Instance, tell: Tell) -> None:
     """Processes are gone, then their volumes."""
     at_once(context.runtime.remove, refs(instance))
-    tell(f"{len(instance.nodes)} nodes are gone")
+    tell(f"nodes that are gone: {len(instance.nodes)}")
 
 
 def release(connection: Connection, instance: Instance) -> None:
@@ -22,7 +23,8 @@ def release(connection: Connection, instance: Instance) -> None:
 
 
 def keep(_connection: Connection, _instance: Instance) -> None:
-    """What could not be removed stays leased, so that nothing else takes its address."""
+    """What could not be removed stays leased, so that nothing else takes its address; the next
+    start of the service tries again."""
 
 
 DELETE = Operation(

@@ -12,7 +12,7 @@ from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID
 
 from shardhouse.domain.model import Instance, Job, JobStatus, JobStep, StepStatus
 from shardhouse.errors import ShardhouseError
-from shardhouse.store import jobs
+from shardhouse.store import instances, jobs
 from shardhouse.workflows import adopt, create, delete
 from shardhouse.workflows.context import Context, now
 from shardhouse.workflows.operation import Operation
@@ -57,9 +57,13 @@ class Workflows(DBOSConfiguredInstance):
         self.context = context
 
     def launch(self) -> None:
-        """Resume what was interrupted, and bring back every instance's processes."""
+        """Resume what was interrupted, try failed removals again, and bring back every instance's
+        processes."""
         DBOS.launch()
-        with self.context.database.read() as connection:
+        with self.context.database.write() as connection:
+            for instance in instances.unremoved(connection):
+                if not instance.action:
+                    jobs.add(connection, new_job(instance, delete.JOB, delete.ACTION))
             running = jobs.running(connection)
         for job in running:
             self.start(job)

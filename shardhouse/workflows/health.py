@@ -2,13 +2,20 @@
 
 from collections.abc import Collection, Mapping
 
+import structlog
 from sqlalchemy import Connection
 
 from shardhouse.domain.model import Group, GroupType, Instance, Role, Status
 from shardhouse.mongo import status
 from shardhouse.mongo.admin import Clients
 from shardhouse.mongo.status import MemberStatus
+from shardhouse.nodes.runtime import NodeRef
 from shardhouse.store import instances
+from shardhouse.workflows import processes
+from shardhouse.workflows.context import Context, now
+
+AWAY = "its process is not running"
+log = structlog.get_logger()
 
 #: Status of each node, by its id.
 Health = Mapping[str, MemberStatus]
@@ -63,6 +70,58 @@ def write(connection: Connection, instance: Instance, seen: Health) -> None:
         )
 
 
+def dead_nodes(context: Context, instance: Instance) -> set[str]:
+    """Ids of the nodes that have no process."""
+    return {
+        node.id
+        for node in instance.nodes
+        if not context.runtime.state(NodeRef(instance.id, node.id)).running
+    }
+
+
+def note_dead(context: Context, instance: Instance) -> None:
+    """Write which nodes have no process, without asking the others how they are."""
+    dead = dead_nodes(context, instance)
+    if dead:
+        seen = {
+            node.id: MemberStatus(node.host, node.role, node.status is Status.NORMAL)
+            for node in instance.nodes
+        }
+        write_all(context, instance, seen | _gone(instance, dead))
+
+
+def write_all(context: Context, instance: Instance, seen: Health) -> None:
+    """Store nodes and instance as they were seen, unless the instance is gone meanwhile. What died
+    since it was asked is known better here."""
+    seen = {**seen, **_gone(instance, dead_nodes(context, instance))}
+    changed = changes(instance, seen)
+    judged = verdict(instance, seen)
+    if not changed and judged is instance.status:
+        return
+    with context.database.write() as connection:
+        current = instances.load(connection, instance.id)
+        if current is None or current.status not in processes.SERVING:
+            return
+        write(connection, current, seen)
+        instances.set_status(connection, instance.id, judged, now())
+    for node_id, member in changed.items():
+        log.info(
+            "node changed",
+            instance=instance.id,
+            node=node_id,
+            status=node_status(member),
+            role=member.role,
+            detail=member.detail,
+        )
+    if judged is not instance.status:
+        log.info("instance changed", instance=instance.id, status=judged)
+
+
+def stored_well(instance: Instance) -> bool:
+    """Whether the store has every node as normal."""
+    return all(node.status is Status.NORMAL for node in instance.nodes)
+
+
 def node_status(member: MemberStatus) -> Status:
     """A node's status in the API's words."""
     return Status.NORMAL if member.healthy else Status.ABNORMAL
@@ -74,8 +133,15 @@ def _ask_group(group: Group, clients: Clients, down: Collection[str]) -> tuple[M
         answers = {host: status.router(host, clients) for host in up}
     else:
         answers = {member.host: member for member in status.members(up, clients)}
-    away = "its process is not running"
     return tuple(
-        answers.get(node.host, MemberStatus(node.host, Role.UNKNOWN, False, away))
+        answers.get(node.host, MemberStatus(node.host, Role.UNKNOWN, False, AWAY))
         for node in group.nodes
     )
+
+
+def _gone(instance: Instance, dead: Collection[str]) -> dict[str, MemberStatus]:
+    return {
+        node.id: MemberStatus(node.host, Role.UNKNOWN, False, AWAY)
+        for node in instance.nodes
+        if node.id in dead
+    }

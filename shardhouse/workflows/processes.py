@@ -9,6 +9,7 @@ from shardhouse.domain.model import Group, Instance, Node, Status
 from shardhouse.errors import StepError
 from shardhouse.mongo.wait import Deadline
 from shardhouse.nodes.runtime import NodeRef
+from shardhouse.store import instances
 from shardhouse.workflows.context import Context, at_once, refs
 from shardhouse.workflows.launch import Launch
 
@@ -21,6 +22,13 @@ log = structlog.get_logger()
 
 #: Instances in these states have processes that should run.
 SERVING = frozenset({Status.NORMAL, Status.ABNORMAL, Status.DATA_DISK_FULL, Status.ENLARGE_FAIL})
+
+
+def serving(context: Context) -> list[Instance]:
+    """The instances whose processes should run, of all projects."""
+    with context.database.read() as connection:
+        living = instances.live(connection)
+    return [instance for instance in living if instance.status in SERVING]
 
 
 def launcher(context: Context, instance: Instance) -> Launch:

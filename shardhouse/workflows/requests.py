@@ -22,8 +22,6 @@ from shardhouse.workflows import create, delete, launch
 from shardhouse.workflows.context import Context, now
 from shardhouse.workflows.engine import Workflows, new_job
 
-DELETE_JOB = "DeleteMongoDB"
-
 
 @dataclass(frozen=True)
 class Requests:
@@ -46,7 +44,7 @@ class Requests:
     def create(self, project_id: str, body: object) -> tuple[Instance, Job]:
         """Plan and store an instance and start its creation.
 
-        Raises DdsError: 400 for a rule the body breaks, 403 when the project's quota is used up.
+        Raises DdsError: 400 for a rule the body breaks, or when the project's quota is used up.
         """
         request = parse_create(body, self.limits())
         instance = plan_instance(
@@ -65,7 +63,6 @@ class Requests:
                     "DBS.280280",
                     f"The project holds {used} {request.mode} instances, and its quota is "
                     f"{allowed}. Delete one, or raise the quota.",
-                    status=403,
                 )
             instances.add(connection, instance)
             jobs.add(connection, job)
@@ -86,7 +83,7 @@ class Requests:
                 raise instance_not_found(instance_id)
             if instance.action:
                 raise instance_busy(instance_id, instance.action)
-            job = new_job(instance, DELETE_JOB, delete.ACTION)
+            job = new_job(instance, delete.JOB, delete.ACTION)
             jobs.add(connection, job)
             instances.mark_deleted(connection, instance_id, now())
         self.workflows.start(job)

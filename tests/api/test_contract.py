@@ -203,7 +203,7 @@ def test_filters(
         ("/instances", {"tags": "=x"}, 400, "DBS.280441"),
         ("/instances", {"datastore_type": "MySQL"}, 400, "DBS.280235"),
         ("/jobs", {}, 400, "DBS.200001"),
-        ("/jobs", {"id": "unknown"}, 404, "DBS.280016"),
+        ("/jobs", {"id": "unknown"}, 400, "DBS.280016"),
         ("/flavors", {"engine_name": "MySQL"}, 400, "DBS.201020"),
         ("/datastores/MySQL/versions", {}, 404, "DBS.200042"),
     ],
@@ -246,9 +246,41 @@ def test_without_credentials(installation: Installation) -> None:
     check(answer.json(), {"error_code": str, "error_msg": str, "request_id": str})
 
 
-def test_broken_json(installation: Installation) -> None:
-    answer = installation.call("POST", "/instances", content="{")
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"name": NaN}',
+        '{"dss_pool_id": Infinity}',
+        '{"dss_pool_id": 1e400}',
+        '{"name": "\\ud800"}',
+        '{"other": {"\\ud800": 1}}',
+        "[" * 100_000,
+        '{"name": "x"}'.encode("utf-16"),
+        b'{"name": "\xff"}',
+    ],
+)
+def test_what_is_no_json_object_is_refused_and_makes_nothing(
+    installation: Installation, content: str | bytes
+) -> None:
+    before = installation.call("GET", "/instances").json()["total_count"]
+    answer = installation.call("POST", "/instances", content=content)
     assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200001")
+    assert installation.call("GET", "/instances").json()["total_count"] == before
+
+
+@pytest.mark.parametrize("code", [[], {}, 5, None])
+def test_a_spec_code_of_another_type_is_refused(installation: Installation, code: object) -> None:
+    body = requests.single()
+    body["flavor"] = [body["flavor"][0] | {"spec_code": code}]
+    answer = installation.call("POST", "/instances", json=body)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.280239")
+
+
+def test_a_body_too_large_to_keep_is_refused(installation: Installation) -> None:
+    answer = installation.call("POST", "/instances", json=requests.single(other="x" * 70_000))
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.280271")
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_own_project_does_not_reach_another_s_instance(
     wanted = made["job_id"] if route.endswith("/jobs") else made["id"]
     answer = installation.call(method, path, token=token, params={"id": wanted}, json=body)
     if route.endswith("/jobs"):
-        assert answer.status_code == 404
+        assert answer.json()["error_code"] == "DBS.280016"
     if answer.status_code < 300:
         assert made["id"] not in answer.text
     else:

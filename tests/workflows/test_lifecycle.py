@@ -1,5 +1,6 @@
 """What becomes of an instance: busy, deleted, failed; read from the API and from the machine."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_the_quota_is_enforced(tmp_path: Path) -> None:
         small.start()
         small.create(requests.single())
         refused = small.call("POST", "/instances", json=requests.single())
-        assert (refused.status_code, refused.json()["error_code"]) == (403, "DBS.280280")
+        assert (refused.status_code, refused.json()["error_code"]) == (400, "DBS.280280")
         resources = small.call("GET", "/quotas").json()["quotas"]["resources"]
         assert {"type": "instance", "mode": "Single", "quota": 1, "used": 1} in resources
     finally:
@@ -142,6 +143,66 @@ def test_a_crashed_node_is_told_and_restarted(
     assert now()["status"] == "normal"
     again = next(p for p in installation.nodes() if hidden["id"] in " ".join(p.cmdline()))
     assert again.pid != process.pid
+
+
+def test_a_frozen_node_hides_no_other_s_death(
+    installation: Installation, replica: dict[str, Any]
+) -> None:
+    """A stopped process accepts connections and never answers."""
+    other = installation.make(requests.single(name="other-single"))
+    (group,) = replica["groups"]
+    primary = next(node for node in group["nodes"] if node["role"] == "Primary")
+    frozen = next(p for p in installation.nodes() if primary["id"] in " ".join(p.cmdline()))
+    frozen.suspend()
+    try:
+        dead = next(p for p in installation.nodes() if other["id"] in " ".join(p.cmdline()))
+        dead.kill()
+
+        def status(instance: dict[str, Any]) -> str:
+            listed = installation.instance(instance["id"])
+            assert listed is not None
+            return str(listed["status"])
+
+        until("the death to be told", lambda: status(other) == "abnormal", 10)
+        until("the single to be back", lambda: status(other) == "normal", 30)
+
+        def roles() -> list[str]:
+            listed = installation.instance(replica["id"])
+            assert listed is not None
+            return sorted(node["role"] for node in listed["groups"][0]["nodes"])
+
+        expected = ["Hidden", "Primary", "unknown"]
+        until("the other member to lead", lambda: roles() == expected, 60)
+    finally:
+        frozen.resume()
+    until("all to be well", lambda: roles() == ["Hidden", "Primary", "Secondary"], 60)
+    installation.delete(other["id"])
+
+
+def test_a_removal_that_failed_is_tried_again_at_the_next_start(tmp_path: Path) -> None:
+    own = Installation(tmp_path / "data")
+    try:
+        own.start()
+        made = own.make(requests.single())
+        folder = own.data_dir / "instances" / made["id"]
+        (node,) = folder.iterdir()
+        immutable = subprocess.run(
+            ["chattr", "+i", str(node / "conf" / "keyfile")], capture_output=True, check=False
+        )
+        if immutable.returncode:
+            pytest.skip("no file can be made undeletable here: chattr +i is not supported")
+        try:
+            job = own.delete(made["id"])
+            assert job["status"] == "Failed"
+            assert "Cannot delete" in job["fail_reason"]
+            assert own.instance(made["id"]) is None
+        finally:
+            subprocess.run(["chattr", "-i", str(node / "conf" / "keyfile")], check=True)
+        assert own.stop() == 0
+        own.start()
+        until("the folder to be gone", lambda: not folder.exists())
+    finally:
+        own.destroy()
 
 
 def test_volume_use_is_measured(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def show_job(
     with service.database.read() as connection:
         found = jobs.find(connection, project_id, job_id)
     if found is None:
-        raise DdsError("DBS.280016", f"The job {job_id} does not exist.", status=404)
+        raise DdsError("DBS.280016", f"The job {job_id} does not exist.")
     job, instance_gone = found
     if instance_gone and job.action != delete.ACTION:
         raise DdsError("DBS.200543", f"The instance {job.instance_id} of this job was deleted.")

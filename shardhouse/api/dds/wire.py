@@ -38,7 +38,11 @@ def create_answer(instance: Instance, job: Job) -> dict[str, Any]:
         "status": str(Status.CREATING),
         "port": instance.port,
         "job_id": job.id,
-        "flavor": [_flavor(entry) for entry in request["flavor"]],
+        # Answers leave the storage class out.
+        "flavor": [
+            {key: value for key, value in entry.items() if key != "storage"}
+            for entry in request["flavor"]
+        ],
         "datastore": request["datastore"] | {"storage_engine": instance.storage_engine},
         "backup_strategy": {
             "start_time": instance.backup_strategy.start_time,
@@ -111,12 +115,6 @@ def job_answer(job: Job) -> dict[str, Any]:
             "steps": [_step(step) for step in job.steps],
         }
     }
-
-
-def _flavor(entry: dict[str, Any]) -> dict[str, Any]:
-    """A requested flavor as it is echoed: numbers as strings, the storage class left out."""
-    kept = ("type", "num", "size", "spec_code")
-    return {key: str(entry[key]) for key in kept if key in entry}
 
 
 def _group(group: Group) -> dict[str, Any]:

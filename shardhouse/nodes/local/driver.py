@@ -103,14 +103,15 @@ class LocalRuntime:
     def remove(self, node: NodeRef) -> None:
         """See `Runtime.remove`: SIGKILL, then the folder goes; so does an emptied instance's."""
         folder = self._folder(node)
-        if not folder.is_dir():
-            return
-        with folders.locked(folder):
+        if folder.is_dir():
+            with folders.locked(folder):
+                self._end(node, 0)
+                try:
+                    shutil.rmtree(folder)
+                except OSError as error:
+                    raise NodeError(f"Cannot delete {folder}: {error}.") from error
+        else:
             self._end(node, 0)
-            try:
-                shutil.rmtree(folder)
-            except OSError as error:
-                raise NodeError(f"Cannot delete {folder}: {error}. Delete it by hand.") from error
         self._children.pop(node, None)
         folders.remove_if_empty(folder.parent)
         _log.info("node removed", instance=node.instance_id, node=node.node_id)

@@ -60,8 +60,6 @@ def recorded(folder: Path) -> psutil.Process | None:
 
 def search(folder: Path) -> psutil.Process | None:
     """Look through all processes for the node's own, and put it on record if it is found."""
-    if not folder.is_dir():
-        return None
     for process in psutil.process_iter():
         if _belongs(process, folder):
             with suppress(OSError, psutil.NoSuchProcess):  # the next search finds it as well
