@@ -17,9 +17,6 @@ from bson import Int64
 from shardhouse.router.auth.privileges import Requirement
 from shardhouse.router.upstream.encoder import CursorId
 
-IDLE_LIMIT = 600.0
-"""Seconds after which an untouched cursor is ended."""
-
 
 @dataclass(slots=True)
 class Cursor:
@@ -81,15 +78,11 @@ class Cursors:
         """Cursors a logical session holds open."""
         return [cursor for cursor in self._open.values() if cursor.session_id == session_id]
 
-    def idle(self, now: float) -> list[Cursor]:
-        """Cursors to be ended: untouched for too long, or left in an unknown state."""
+    def idle(self, now: float, limit: float) -> list[Cursor]:
+        """Cursors to be ended: untouched for `limit` seconds, or left in an unknown state."""
         return [
             cursor
             for cursor in self._open.values()
             if cursor.abandoned
-            or (
-                not cursor.in_use
-                and not cursor.never_times_out
-                and now - cursor.touched > IDLE_LIMIT
-            )
+            or (not cursor.in_use and not cursor.never_times_out and now - cursor.touched > limit)
         ]

@@ -7,23 +7,39 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
+
+_REMEMBERED = 1024
+"""Lines `getLog` can show, as many as a server keeps."""
 
 
 class Log:
     """Writes events to a file or to standard output, line by line."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, path: Path | None = None) -> None:
         self._stream = stream
+        self._path = path
+        self.written = 0
+        self.recent: deque[str] = deque(maxlen=_REMEMBERED)
 
     @classmethod
     def to(cls, path: str | None, append: bool) -> Log:
         """Open `path` (standard output if None); raises OSError if that is not possible."""
         if path is None:
             return cls(sys.stdout)
-        return cls(Path(path).open("a" if append else "w", encoding="utf-8"))
+        return cls(Path(path).open("a" if append else "w", encoding="utf-8"), Path(path))
+
+    def rotate(self) -> None:
+        """Put the file aside under a name with the time, go on in a new one; OSError if not."""
+        if self._path is None:
+            return
+        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+        self._path.rename(self._path.with_name(f"{self._path.name}.{stamp}"))
+        self._stream.close()
+        self._stream = self._path.open("w", encoding="utf-8")
 
     def close(self) -> None:
         """Close the file."""
@@ -54,5 +70,8 @@ class Log:
         }
         if attr:
             event["attr"] = attr
-        self._stream.write(json.dumps(event, default=str, separators=(",", ":")) + "\n")
+        line = json.dumps(event, default=str, separators=(",", ":"))
+        self.written += 1
+        self.recent.append(line)
+        self._stream.write(line + "\n")
         self._stream.flush()

@@ -19,8 +19,10 @@ from shardhouse.router.catalog.cache import CONFIG, Catalog
 from shardhouse.router.clock import Clock
 from shardhouse.router.cursors import Cursor, Cursors
 from shardhouse.router.errors import CommandError
+from shardhouse.router.fail_points import FailPoints
 from shardhouse.router.logs import Log
 from shardhouse.router.options import Options
+from shardhouse.router.parameters import Parameters
 from shardhouse.router.statistics import Statistics
 from shardhouse.router.upstream.client import MAJORITY_WRITE, Cluster
 from shardhouse.router.upstream.encoder import kill
@@ -44,6 +46,9 @@ class Router:
         self.users = Users(self.cluster.ask_config)
         self.cursors = Cursors()
         self.statistics = Statistics()
+        self.parameters = Parameters(options.parameters)
+        self.fail_points = FailPoints()
+        self.slow = 0.1  # seconds from which a command is logged
         self.secret = os.urandom(32)
         self.default_write_concern: Mapping[str, Any] = {"w": "majority", "wtimeout": 0}
         self.default_read_concern: Mapping[str, Any] = {"level": "local"}
@@ -62,7 +67,7 @@ class Router:
         for period, work in (
             (_SHARDS_EVERY, self.cluster.refresh_shards),
             (_USERS_EVERY, self._refresh_users),
-            (_DEFAULTS_EVERY, self._refresh_defaults),
+            (_DEFAULTS_EVERY, self.refresh_defaults),
             (_PING_EVERY, self._ping),
             (_REAP_EVERY, self._reap),
         ):
@@ -124,7 +129,8 @@ class Router:
         if self.clock.needs_keys:
             await self.signing_keys()
 
-    async def _refresh_defaults(self) -> None:
+    async def refresh_defaults(self) -> None:
+        """Learn the cluster's default concerns."""
         reply = await self.cluster.ask_config({"getDefaultRWConcern": 1})
         self.default_write_concern = reply.get("defaultWriteConcern") or {"w": "majority"}
         self.default_read_concern = reply.get("defaultReadConcern") or {"level": "local"}
@@ -146,6 +152,7 @@ class Router:
         )
 
     async def _reap(self) -> None:
-        for cursor in self.cursors.idle(time.monotonic()):
+        limit = self.parameters["cursorTimeoutMillis"] / 1000
+        for cursor in self.cursors.idle(time.monotonic(), limit):
             self.cursors.timed_out += 1
             await self.kill_cursor(cursor)

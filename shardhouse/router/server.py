@@ -13,6 +13,7 @@ from bson.errors import BSONError
 from shardhouse.router.commands import dispatch
 from shardhouse.router.commands.table import TABLE
 from shardhouse.router.errors import CommandError, ProtocolError
+from shardhouse.router.fail_points import ConnectionDroppedError
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
 from shardhouse.router.wire import messages, raw
@@ -112,6 +113,8 @@ class ClientConnection(asyncio.Protocol):
                 await self._one(session, messages.parse(frame))
         except ProtocolError as error:
             self._give_up(error)
+        except ConnectionDroppedError:
+            self._closed = True
         except asyncio.CancelledError:
             if not self._closed:
                 raise

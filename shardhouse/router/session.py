@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from bson.raw_bson import RawBSONDocument
+
 from shardhouse.router.auth.scram import ServerConversation
 from shardhouse.router.auth.users import User
 
@@ -23,7 +25,8 @@ class Login:
 @dataclass(slots=True)
 class ClientSession:
     """The state of one connection. `identity` is `(database, name)` once logged in, with the user's
-    id, so that a user dropped and created anew is not taken for the old one."""
+    id, so that a user dropped and created anew is not taken for the old one. `metadata` is what the
+    driver said of itself in hello, `forwarded` what shards are told of it (`$client`)."""
 
     id: int
     peer: str
@@ -32,12 +35,19 @@ class ClientSession:
     user_id: Any = None
     login: Login | None = None
     metadata: Any = None
+    forwarded: RawBSONDocument | None = None
     compressors: list[str] = field(default_factory=list)
 
     @property
     def context(self) -> str:
         """The connection's name in the log."""
         return f"conn{self.id}"
+
+    @property
+    def application(self) -> str:
+        """The application's name, as the driver told it in hello."""
+        told = (self.metadata or {}).get("application") or {}
+        return str(told.get("name", "")) if isinstance(told, dict) else ""
 
     @property
     def peer_host(self) -> str:

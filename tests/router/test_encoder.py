@@ -37,7 +37,7 @@ def test_an_allowed_command_is_encoded():
         {"applyOps": []},
         {"clusterCommitTransaction": 1},
         {"find": "c", "unheardOf": 1, **READ},
-        {"find": "c", "$audit": {}, **READ},
+        {"find": "c", "$tenant": 1, **READ},
         {"insert": "c", "fromMigrate": True, **WRITE},
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from bson import Int64, ObjectId, Timestamp
 
 from shardhouse.router.clock import Clock
-from shardhouse.router.cursors import IDLE_LIMIT, Cursor, Cursors
+from shardhouse.router.cursors import Cursor, Cursors
 from shardhouse.router.errors import CommandError, NodeUnreachableError, ShardReplyError
 from shardhouse.router.logs import Log
 from shardhouse.router.options import OptionError, parse
@@ -204,8 +204,8 @@ def test_cursors_are_numbered_afresh_and_forgotten():
     assert cursors.get(number) is cursor
     assert cursors.of_session(b"s" * 16) == [cursor]
     assert cursors.of_session(b"t" * 16) == []
-    assert cursors.idle(cursor.touched + IDLE_LIMIT - 1) == []
-    assert cursors.idle(cursor.touched + IDLE_LIMIT + 1) == [cursor]
+    assert cursors.idle(cursor.touched + 599, 600) == []
+    assert cursors.idle(cursor.touched + 601, 600) == [cursor]
     cursors.remove(cursor)
     assert cursors.get(number) is None
 

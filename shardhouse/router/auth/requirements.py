@@ -65,6 +65,55 @@ def on_settings(*actions: str) -> Rule:
     return lambda _: [Need(Resource("config", "settings"), action) for action in actions]
 
 
+def zone(*needed: tuple[str, str]) -> Rule:
+    """Zones: actions on collections of `config`, or enableSharding on the cluster."""
+    apart = tuple(Need(Resource("config", collection), action) for collection, action in needed)
+    found = [Alternatives(((Need(CLUSTER, "enableSharding"),), apart))]
+    return lambda _: found
+
+
+def profile(command: Command) -> Iterator[Requirement]:
+    """profile: reading the setting needs less than changing it."""
+    if command.value == -1 and "slowms" not in command.body and "sampleRate" not in command.body:
+        reading = Need(Resource(command.db, "system.profile"), "find")
+        yield Alternatives(((reading,), (Need(Resource(command.db), "enableProfiler"),)))
+    else:
+        yield Need(Resource(command.db), "enableProfiler")
+
+
+def map_reduce(command: Command) -> Iterator[Requirement]:
+    """mapReduce: find on its source, and writing its result."""
+    yield Need(_named(command), "find")
+    mode, target = map_reduce_target(command)
+    if target is None:
+        return
+    yield Need(target, "insert")
+    yield Need(target, "remove" if mode == "replace" else "update")
+    if command.body.get("bypassDocumentValidation"):
+        yield Need(target, "bypassDocumentValidation")
+
+
+def map_reduce_target(command: Command) -> tuple[str, Resource | None]:
+    """How (`replace`, `merge`, `reduce`) and where a mapReduce writes; None: it replies."""
+    out = command.body.get("out")
+    if isinstance(out, str):
+        return "replace", Resource(command.db, out)
+    if not isinstance(out, RawBSONDocument):
+        raise CommandError(13606, "'out' has to be a string or an object")
+    options = raw.shallow(bytes(out.raw))
+    if "inline" in options:
+        return "inline", None
+    modes = options.keys() & {"replace", "merge", "reduce"}
+    if len(modes) != 1:
+        raise CommandError(13522, "exactly one of replace, merge, reduce or inline is needed")
+    mode = modes.pop()
+    database, name = options.get("db", command.db), options[mode]
+    if not isinstance(name, str) or not isinstance(database, str):
+        raise CommandError(13606, "'out' names a collection by a text")
+    check_database(database)
+    return mode, Resource(database, name)
+
+
 def _named(command: Command) -> Resource:
     return Resource(command.db, command.collection)
 

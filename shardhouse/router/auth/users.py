@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.auth.privileges import Privileges
 from shardhouse.router.auth.scram import Credential
+from shardhouse.router.wire import raw
 
 _REMEMBERED = 10_000
 
@@ -31,6 +33,7 @@ class User:
     granted: Sequence[Mapping[str, Any]]
     privileges: Privileges
     restrictions: Sequence[Sequence[Mapping[str, Any]]]
+    impersonation: Mapping[str, Any]
     credentials: Mapping[str, Credential] = field(repr=False)
 
     @property
@@ -101,6 +104,15 @@ class Users:
         return moved
 
 
+def _impersonation(document: Mapping[str, Any]) -> RawBSONDocument:
+    """For whom a shard works, as cluster members tell each other (`$audit`); encoded once."""
+    who = {
+        "$impersonatedUsers": [{"user": document["user"], "db": document["db"]}],
+        "$impersonatedRoles": list(document.get("inheritedRoles", ())),
+    }
+    return RawBSONDocument(raw.encode(who), raw.RAW)
+
+
 def _read(document: Mapping[str, Any]) -> User:
     granted = document.get("inheritedPrivileges", ())
     own = document.get("authenticationRestrictions")
@@ -112,6 +124,7 @@ def _read(document: Mapping[str, Any]) -> User:
         roles=document.get("inheritedRoles", ()),
         granted=granted,
         privileges=Privileges(granted),
+        impersonation=_impersonation(document),
         restrictions=[own, *inherited] if own else inherited,
         credentials={
             mechanism: Credential.read(stored)

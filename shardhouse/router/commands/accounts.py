@@ -20,6 +20,12 @@ async def change(call: Call) -> raw.Document:
         call.router.users.forget()
 
 
+async def invalidate(call: Call) -> raw.Document:
+    """invalidateUserCache."""
+    call.router.users.forget()
+    return {}
+
+
 async def update_user_or_self(call: Call) -> raw.Document:
     """updateUser: someone else with privileges, oneself where one may change one's own."""
     own = call.session.identity == (call.db, call.command.value)

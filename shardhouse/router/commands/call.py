@@ -129,6 +129,10 @@ class Call:
         """Run on a shard (its primary unless the read preference is to be followed)."""
         preference = PRIMARY
         sent = dict(command)
+        if self.user is not None:
+            sent["$audit"] = self.user.impersonation
+        if self.session.forwarded is not None:
+            sent["$client"] = self.session.forwarded
         if self.lsid is not None:
             sent["lsid"] = self.lsid
         if self.preference is not PRIMARY:

@@ -13,6 +13,7 @@ from shardhouse.router.commands.call import (
     database_version,
     owners,
 )
+from shardhouse.router.commands.relay import to_home
 from shardhouse.router.errors import CommandError
 from shardhouse.router.upstream.client import MAJORITY_WRITE
 from shardhouse.router.wire import raw
@@ -105,6 +106,15 @@ async def _on_owners(call: Call, routing: Routing, command: Mapping[str, Any]) -
         return replies[0].fields
     cluster = call.router.cluster
     return {"raw": {cluster.connection_string(r.shard): r.fields for r in replies}}
+
+
+async def convert_to_capped(call: Call) -> raw.Document:
+    """convertToCapped; capped collections cannot be sharded, so neither may this one be."""
+    command = call.build("convertToCapped", call.command.collection)
+    refusal = f"You can't convertToCapped a sharded collection: {call.command.namespace}"
+    reply = await to_home(call, command, refusal=refusal)
+    call.router.catalog.forget_collection(call.command.namespace)
+    return reply
 
 
 async def validate(call: Call) -> raw.Document:

@@ -15,34 +15,22 @@ from bson.raw_bson import RawBSONDocument
 from shardhouse.router import command as commands
 from shardhouse.router.auth.users import User
 from shardhouse.router.command import Command
+from shardhouse.router.commands import stable_api, testing
 from shardhouse.router.commands.call import Call
 from shardhouse.router.commands.sessions import stamped
 from shardhouse.router.commands.table import ALIASES, TABLE, Row
 from shardhouse.router.errors import (
     RETRYABLE_WRITE_CODES,
     CommandError,
-    bad_value,
     unauthorized,
 )
+from shardhouse.router.fail_points import ConnectionDroppedError, InjectedError
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
 from shardhouse.router.wire import raw
 from shardhouse.router.wire.messages import OP_QUERY, Request
 
-SLOW = 0.1
-"""Seconds from which a command is logged."""
-
 _HELLO = frozenset({"hello", "isMaster", "ismaster"})
-_FIRST_VERSION = frozenset(
-    {
-        "abortTransaction", "aggregate", "authenticate", "collMod", "commitTransaction", "count",
-        "create", "createIndexes", "delete", "distinct", "drop", "dropDatabase", "dropIndexes",
-        "endSessions", "explain", "find", "findAndModify", "getMore", "hello", "insert",
-        "killCursors", "listCollections", "listDatabases", "listIndexes", "ping",
-        "refreshSessions", "saslContinue", "saslStart", "update",
-    }
-)  # fmt: skip
-"""Commands of stable API version 1."""
 
 
 def read(request: Request) -> Command:
@@ -69,12 +57,19 @@ async def answer(router: Router, session: ClientSession, command: Command) -> ra
     call = Call(router, session, command)
     try:
         row = _row(command)
+        failure = testing.hit(call)
+        if failure is not None:
+            await testing.suffer(call, failure)
         await _authorize(call, row)
         reply = await row.handler(call)
         reply["ok"] = 1.0
+        if failure is not None:
+            testing.add_concern_error(reply, failure)
     except CommandError as error:
         router.statistics.failures += 1
         reply = _failed(call, error)
+    except ConnectionDroppedError:
+        raise
     except BSONError as error:
         reply = CommandError(22, f"Invalid BSON: {error}").document
     except Exception as error:
@@ -86,7 +81,7 @@ async def answer(router: Router, session: ClientSession, command: Command) -> ra
         )  # fmt: skip
         reply = CommandError(1, "an internal error occurred").document
     took = time.monotonic() - began
-    if took > SLOW and command.name not in _HELLO:
+    if took > router.slow and command.name not in _HELLO:
         router.log.note(
             "COMMAND", "Slow query", session.context, command=command.name, db=command.db,
             durationMillis=int(took * 1000), ok=reply.get("ok"),
@@ -110,7 +105,7 @@ async def _authorize(call: Call, row: Row) -> None:
         raise unauthorized(f"{command.name} may only be run against the admin database.")
     if call.router.stopping.is_set() and row.login:
         raise CommandError(91, "the router is shutting down")
-    _check_api(command)
+    stable_api.check(command, required=call.router.parameters["requireApiVersion"])
     if session.identity is not None:
         if command.body.get("$clusterTime") is not None:
             told = command.get("$clusterTime", RawBSONDocument)
@@ -137,22 +132,9 @@ async def _current_user(call: Call) -> User | None:
     return user
 
 
-def _check_api(command: Command) -> None:
-    version = command.body.get("apiVersion")
-    if version is None:
-        if "apiStrict" in command.body or "apiDeprecationErrors" in command.body:
-            raise bad_value("Provided apiStrict or apiDeprecationErrors without passing apiVersion")
-        return
-    if version != "1":
-        raise CommandError(322, "API version must be 1")
-    if command.body.get("apiStrict") and command.name not in _FIRST_VERSION:
-        raise CommandError(
-            323, f"Provided apiStrict:true, but {command.name} is not in API Version 1"
-        )
-
-
 def _failed(call: Call, error: CommandError) -> raw.Document:
-    if "txnNumber" in call.body and error.code in RETRYABLE_WRITE_CODES:
+    retryable = "txnNumber" in call.body and error.code in RETRYABLE_WRITE_CODES
+    if retryable and not isinstance(error, InjectedError):
         error.labels.append("RetryableWriteError")
     return error.document
 

@@ -10,6 +10,7 @@ from typing import Any
 from bson import Int64
 from bson.raw_bson import RawBSONDocument
 
+from shardhouse.router import MONGODB_VERSION
 from shardhouse.router.auth import scram
 from shardhouse.router.commands.call import Call
 from shardhouse.router.errors import CommandError, bad_value
@@ -42,6 +43,7 @@ async def hello(call: Call) -> raw.Document:
         reply["helloOk"] = True
     if session.metadata is None and isinstance(body.get("client"), RawBSONDocument):
         session.metadata = raw.deep(body["client"])
+        session.forwarded = _forwarded(call)
         call.router.log.note(
             "NETWORK", "Client metadata", session.context, remote=session.peer,
             application=session.metadata.get("application"), driver=session.metadata.get("driver"),
@@ -59,6 +61,15 @@ async def hello(call: Call) -> raw.Document:
         if speculative is not None:
             reply["speculativeAuthenticate"] = speculative
     return reply
+
+
+def _forwarded(call: Call) -> RawBSONDocument:
+    """The driver's metadata with the router's: shards show both in `$currentOp` and their logs."""
+    through = {
+        "host": call.router.name, "client": call.session.peer, "version": MONGODB_VERSION,
+    }  # fmt: skip
+    told = {**call.session.metadata, "mongos": through}
+    return RawBSONDocument(raw.encode(told), raw.RAW)
 
 
 async def _awaited(call: Call) -> int:

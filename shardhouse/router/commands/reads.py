@@ -15,6 +15,7 @@ from shardhouse.router.auth.pipelines import PLAIN_STAGES, is_change_stream, sta
 from shardhouse.router.catalog.cache import CONFIG, Routing
 from shardhouse.router.catalog.targeting import owner_of_filter
 from shardhouse.router.catalog.values import sort_key
+from shardhouse.router.commands import current_op
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, at_home, owners
 from shardhouse.router.commands.cursors import empty, opened
 from shardhouse.router.errors import CommandError, ShardReplyError, bad_value
@@ -95,6 +96,8 @@ async def aggregate(call: Call) -> raw.Document:
     namespace = f"{call.db}.{collection}"
     plain = not whole and all(name in PLAIN_STAGES for name, _ in stages(pipeline))
     merged = call.build("clusterAggregate", call.command.value)
+    if whole and pipeline and stages(pipeline)[0][0] == "$currentOp":
+        merged["pipeline"] = current_op.rewritten(call.user, pipeline)
     if call.body.get("explain"):
         merged.pop("writeConcern")
     elif call.command.get("cursor", Mapping) is None:

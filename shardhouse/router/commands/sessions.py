@@ -64,7 +64,6 @@ async def kill(call: Call) -> raw.Document:
 
 async def kill_all(call: Call) -> raw.Document:
     """killAllSessions: everyone's, or those of the users listed."""
-    call.require([Need(CLUSTER, "killAnySession")])
     users = call.command.documents("killAllSessions")
     patterns: list[dict[str, Any]] = [{}] if not users else []
     for content in users:
@@ -72,6 +71,23 @@ async def kill_all(call: Call) -> raw.Document:
         digest = hashlib.sha256(f"{user.get('user')}@{user.get('db')}".encode()).digest()
         patterns.append({"uid": digest})
     await _everywhere(call, {"killAllSessionsByPattern": patterns})
+    return {}
+
+
+async def kill_by_pattern(call: Call) -> raw.Document:
+    """killAllSessionsByPattern: one's own with `lsid` or `uid`, others' with the privilege."""
+    patterns = call.command.documents("killAllSessionsByPattern")
+    own = call.user.digest if call.user else _NOBODY
+    listed = []
+    for content in patterns:
+        pattern = raw.deep(content)
+        named = pattern.get("uid") or (pattern.get("lsid") or {}).get("uid")
+        if named is None or bytes(named) != own:
+            call.require([Need(CLUSTER, "killAnySession")])
+        if pattern.keys() & {"users", "roles"}:
+            call.require([Need(CLUSTER, "impersonate")])
+        listed.append(pattern)
+    await _everywhere(call, {"killAllSessionsByPattern": listed or [{}]})
     return {}
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from shardhouse.router.auth import requirements as needs
 from shardhouse.router.commands import (
     accounts,
+    chunks,
     cursors,
     ddl,
     diagnostics,
@@ -19,12 +20,24 @@ from shardhouse.router.commands import (
     find_and_modify,
     handshake,
     listings,
+    map_reduce,
+    operations,
+    plan_cache,
     reads,
+    resharding,
+    server_status,
     sessions,
+    settings,
     sharding,
+    shards,
+    stats,
+    testing,
     writes,
 )
 from shardhouse.router.commands.call import Call
+from shardhouse.router.commands.diagnostics import refusal
+from shardhouse.router.commands.relay import to_config, to_namespace_on_config
+from shardhouse.router.commands.stable_api import VERSION_1
 from shardhouse.router.wire import raw
 
 Handler = Callable[[Call], Awaitable[raw.Document]]
@@ -80,6 +93,7 @@ TABLE: Mapping[str, Row] = {
     "aggregate": _read(needs.aggregate, reads.aggregate),
     "count": _read(needs.on_collection("find"), reads.count),
     "distinct": _read(needs.on_collection("find"), reads.distinct),
+    "mapReduce": _read(needs.map_reduce, map_reduce.map_reduce),
     "explain": _read(needs.explain(_rule_of), explains.explain),
     "getMore": _read(needs.nothing, cursors.get_more),
     "killCursors": Row(needs.nothing, cursors.kill_cursors),
@@ -95,28 +109,91 @@ TABLE: Mapping[str, Row] = {
     "renameCollection": _admin(needs.rename, ddl.rename_collection),
     "createIndexes": Row(needs.on_collection("createIndex"), ddl.create_indexes),
     "dropIndexes": Row(needs.on_collection("dropIndex"), ddl.drop_indexes),
+    "convertToCapped": Row(needs.on_collection("convertToCapped"), ddl.convert_to_capped),
+    "setIndexCommitQuorum": Row(needs.on_collection("createIndex"), plan_cache.on_owners),
     "validate": Row(needs.on_collection("validate"), ddl.validate),
+    "planCacheClear": Row(needs.on_collection("planCacheWrite"), plan_cache.on_owners),
+    "planCacheClearFilters": Row(needs.on_collection("planCacheIndexFilter"), plan_cache.on_owners),
+    "planCacheListFilters": Row(
+        needs.on_collection("planCacheIndexFilter"), plan_cache.list_filters
+    ),
+    "planCacheSetFilter": Row(needs.on_collection("planCacheIndexFilter"), plan_cache.on_owners),
     "listDatabases": _admin(needs.nothing, listings.list_databases),
     "listCollections": _read(needs.list_collections, listings.list_collections),
     "listIndexes": _read(needs.on_collection("listIndexes"), listings.list_indexes),
-    "dbStats": _read(needs.on_database("dbStats"), diagnostics.database_stats),
-    "collStats": _read(needs.on_collection("collStats"), diagnostics.collection_stats),
+    "dbStats": _read(needs.on_database("dbStats"), stats.database),
+    "collStats": _read(needs.on_collection("collStats"), stats.collection),
+    "dataSize": _read(needs.on_argument("find"), stats.data_size),
     # sharding
     "enableSharding": _admin(
         needs.on_named_database("enableSharding"),
         sharding.enable_sharding,
     ),
     "shardCollection": _admin(needs.on_argument("enableSharding"), sharding.shard_collection),
-    "split": _admin(needs.on_argument("splitChunk"), sharding.split),
-    "moveRange": _admin(needs.on_argument("moveChunk"), sharding.move_range),
-    "addShard": _admin(needs.cluster("addShard"), sharding.add_shard),
-    "removeShard": _admin(needs.cluster("removeShard"), sharding.remove_shard),
-    "listShards": _admin(needs.cluster("listShards"), sharding.list_shards),
-    "getShardMap": _admin(needs.cluster("getShardMap"), sharding.shard_map),
-    "flushRouterConfig": _admin(needs.cluster("flushRouterConfig"), sharding.flush),
-    "balancerStart": _admin(needs.on_settings("update"), sharding.balancer_start),
-    "balancerStop": _admin(needs.on_settings("update"), sharding.balancer_stop),
-    "balancerStatus": _admin(needs.on_settings("find"), sharding.balancer_status),
+    "refineCollectionShardKey": _admin(
+        needs.on_argument("refineCollectionShardKey"), resharding.refine
+    ),
+    "reshardCollection": _admin(needs.on_argument("reshardCollection"), resharding.reshard),
+    "abortReshardCollection": _admin(
+        needs.on_argument("reshardCollection"),
+        to_namespace_on_config("_configsvrAbortReshardCollection"),
+    ),
+    "commitReshardCollection": _admin(
+        needs.on_argument("reshardCollection"),
+        to_namespace_on_config("_configsvrCommitReshardCollection"),
+    ),
+    "cleanupReshardCollection": _admin(
+        needs.on_argument("reshardCollection"),
+        to_namespace_on_config("_configsvrCleanupReshardCollection"),
+    ),
+    "movePrimary": _admin(needs.on_named_database("moveChunk"), resharding.move_primary),
+    "split": _admin(needs.on_argument("splitChunk"), chunks.split),
+    "mergeChunks": _admin(needs.on_argument("splitChunk"), chunks.merge),
+    "moveChunk": _admin(needs.on_argument("moveChunk"), chunks.move),
+    "moveRange": _admin(needs.on_argument("moveChunk"), chunks.move_range),
+    "clearJumboFlag": _admin(needs.on_argument("clearJumboFlag"), chunks.clear_jumbo),
+    "addShard": _admin(needs.cluster("addShard"), shards.add),
+    "removeShard": _admin(needs.cluster("removeShard"), shards.remove),
+    "listShards": _admin(needs.cluster("listShards"), shards.listed),
+    "getShardMap": _admin(needs.cluster("getShardMap"), shards.shard_map),
+    "getShardVersion": _admin(needs.on_argument("getShardVersion"), shards.version),
+    "flushRouterConfig": _admin(needs.cluster("flushRouterConfig"), shards.flush),
+    "fsync": _admin(needs.cluster("fsync"), shards.fsync),
+    "addShardToZone": _admin(
+        needs.zone(("shards", "update")), to_config("_configsvrAddShardToZone")
+    ),
+    "removeShardFromZone": _admin(
+        needs.zone(("shards", "update"), ("tags", "find")),
+        to_config("_configsvrRemoveShardFromZone"),
+    ),
+    "updateZoneKeyRange": _admin(
+        needs.zone(("shards", "find"), ("tags", "find"), ("tags", "update"), ("tags", "remove")),
+        to_config("_configsvrUpdateZoneKeyRange"),
+    ),
+    "balancerStart": _admin(needs.on_settings("update"), to_config("_configsvrBalancerStart")),
+    "balancerStop": _admin(needs.on_settings("update"), to_config("_configsvrBalancerStop")),
+    "balancerStatus": _admin(needs.on_settings("find"), to_config("_configsvrBalancerStatus")),
+    "balancerCollectionStatus": _admin(
+        needs.on_argument("enableSharding"), to_config("_configsvrBalancerCollectionStatus")
+    ),
+    "configureCollectionBalancing": _admin(
+        needs.on_argument("enableSharding"), to_config("_configsvrConfigureCollectionBalancing")
+    ),
+    # the cluster's settings
+    "setFeatureCompatibilityVersion": _admin(
+        needs.cluster("setFeatureCompatibilityVersion"), to_config("setFeatureCompatibilityVersion")
+    ),
+    "setDefaultRWConcern": _admin(needs.cluster("setDefaultRWConcern"), settings.set_defaults),
+    "getDefaultRWConcern": _admin(needs.cluster("getDefaultRWConcern"), settings.get_defaults),
+    "setClusterParameter": _admin(
+        needs.cluster("setClusterParameter"), to_config("_configsvrSetClusterParameter")
+    ),
+    "getClusterParameter": _admin(
+        needs.cluster("getClusterParameter"), to_config("getClusterParameter")
+    ),
+    "setUserWriteBlockMode": _admin(
+        needs.cluster("setUserWriteBlockMode"), to_config("_configsvrSetUserWriteBlockMode")
+    ),
     # users and roles
     "createUser": Row(needs.create_user, accounts.change),
     "updateUser": Row(needs.nothing, accounts.update_user_or_self),
@@ -139,16 +216,26 @@ TABLE: Mapping[str, Row] = {
     "endSessions": Row(needs.nothing, sessions.end),
     "refreshSessions": Row(needs.nothing, sessions.end),
     "killSessions": Row(needs.nothing, sessions.kill),
-    "killAllSessions": Row(needs.nothing, sessions.kill_all),
+    "killAllSessions": Row(needs.cluster("killAnySession"), sessions.kill_all),
+    "killAllSessionsByPattern": Row(needs.nothing, sessions.kill_by_pattern),
+    "refreshLogicalSessionCacheNow": _open(shards.refresh_sessions_now),
     # diagnostics
-    "serverStatus": Row(needs.cluster("serverStatus"), diagnostics.server_status),
+    "serverStatus": Row(needs.cluster("serverStatus"), server_status.server_status),
+    "connPoolStats": Row(needs.cluster("connPoolStats"), server_status.connection_pools),
+    "currentOp": _admin(needs.nothing, operations.current_op),
+    "killOp": _admin(needs.nothing, operations.kill_op),
     "hostInfo": Row(needs.cluster("hostInfo"), diagnostics.host_info),
-    "getParameter": _admin(needs.cluster("getParameter"), diagnostics.get_parameter),
+    "getParameter": _admin(needs.cluster("getParameter"), settings.get_parameter),
+    "setParameter": _admin(needs.cluster("setParameter"), settings.set_parameter),
     "getCmdLineOpts": _admin(needs.cluster("getCmdLineOpts"), diagnostics.command_line),
     "getLog": _admin(needs.cluster("getLog"), diagnostics.get_log),
-    "getDefaultRWConcern": _admin(
-        needs.cluster("getDefaultRWConcern"), diagnostics.default_concerns
+    "logRotate": _admin(needs.cluster("logRotate"), diagnostics.rotate_log),
+    "invalidateUserCache": _admin(needs.cluster("invalidateUserCache"), accounts.invalidate),
+    "profile": Row(needs.profile, settings.profile),
+    "replSetGetStatus": _admin(
+        needs.nothing, refusal(115, "replSetGetStatus is not supported through mongos")
     ),
+    "configureFailPoint": _admin(needs.nothing, testing.configure),
     "listCommands": Row(needs.nothing, lambda _: _list_commands(), login=False),
 }
 
@@ -158,6 +245,8 @@ ALIASES = {
     "dbstats": "dbStats",
     "deleteIndexes": "dropIndexes",
     "findandmodify": "findAndModify",
+    "mapreduce": "mapReduce",
+    "datasize": "dataSize",
 }
 """Old spellings, treated as the names of today."""
 
@@ -171,6 +260,8 @@ async def _list_commands() -> raw.Document:
                 "requiresAuth": row.login,
                 "secondaryOk": row.interruptible,
                 "adminOnly": row.admin_only,
+                "apiVersions": ["1"] if name in VERSION_1 else [],
+                "deprecatedApiVersions": [],
             }
             for name, row in sorted(TABLE.items())
         }

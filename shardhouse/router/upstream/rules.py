@@ -15,7 +15,8 @@ def _words(text: str) -> frozenset[str]:
 
 
 GENERIC = _words(
-    "$db lsid $clusterTime $configTime $topologyTime $readPreference maxTimeMS comment"
+    "$db lsid $clusterTime $configTime $topologyTime $readPreference $client $audit maxTimeMS"
+    " comment"
 )
 CLIENT_GENERIC = _words(
     "$db lsid $clusterTime $readPreference $queryOptions maxTimeMS comment txnNumber autocommit"
@@ -122,7 +123,20 @@ RULES: Mapping[str, Rule] = {
     "listDatabases": _rule("filter nameOnly authorizedDatabases", _NONE),
     "dbStats": _rule("scale freeStorage", VERSIONS),
     "collStats": _rule("scale", VERSIONS),
-    "validate": _rule("full repair metadata background", VERSIONS),
+    "validate": _rule("full repair metadata background checkBSONConformance", VERSIONS),
+    "dataSize": _rule("keyPattern min max estimate", VERSIONS),
+    "convertToCapped": _rule("size", VERSIONS, concerns="w"),
+    "mapReduce": _rule(
+        "map reduce out query sort limit finalize scope jsMode verbose bypassDocumentValidation"
+        " collation",
+        VERSIONS | {"readConcern", "writeConcern"},
+    ),
+    "planCacheClear": _rule("query sort projection collation", VERSIONS),
+    "planCacheClearFilters": _rule("query sort projection collation", VERSIONS),
+    "planCacheListFilters": _rule("", VERSIONS),
+    "planCacheSetFilter": _rule("query sort projection collation indexes", VERSIONS),
+    "setIndexCommitQuorum": _rule("indexNames commitQuorum", VERSIONS, concerns="w"),
+    "filemd5": _rule("root partialOk", VERSIONS),
     "_shardsvrDropIndexes": _rule("index", _DDL, concerns="w"),
     "_shardsvrDropCollection": _rule("", _DDL, concerns="w"),
     "_shardsvrDropDatabase": _rule("", _DDL, concerns="w"),
@@ -143,9 +157,36 @@ RULES: Mapping[str, Rule] = {
     "_configsvrBalancerStart": _rule(),
     "_configsvrBalancerStop": _rule(),
     "_configsvrBalancerStatus": _rule(),
+    "_configsvrBalancerCollectionStatus": _rule(),
+    "_configsvrConfigureCollectionBalancing": _rule("chunkSize defragmentCollection", _NONE),
+    "_configsvrClearJumboFlag": _rule("", "epoch timestamp minKey maxKey", concerns="w"),
+    "_configsvrAddShardToZone": _rule("zone", _NONE, concerns="w"),
+    "_configsvrRemoveShardFromZone": _rule("zone", _NONE, concerns="w"),
+    "_configsvrUpdateZoneKeyRange": _rule("min max zone", _NONE, concerns="w"),
+    "_configsvrAbortReshardCollection": _rule("", _NONE, concerns="w"),
+    "_configsvrCommitReshardCollection": _rule("", _NONE, concerns="w"),
+    "_configsvrCleanupReshardCollection": _rule("", _NONE, concerns="w"),
+    "_configsvrSetClusterParameter": _rule(),
+    "_configsvrSetUserWriteBlockMode": _rule("global", _NONE, concerns="w"),
+    "_shardsvrMovePrimary": _rule("to", _DDL, concerns="w"),
+    "_shardsvrRefineCollectionShardKey": _rule("", _DDL | {"newShardKey"}, concerns="w"),
+    "_shardsvrReshardCollection": _rule(
+        "key unique numInitialChunks collation zones", _DDL, concerns="w"
+    ),
     "splitChunk": _rule("", "from keyPattern epoch timestamp min max splitKeys"),
+    "splitVector": _rule(
+        "keyPattern min max maxChunkSizeBytes maxChunkSize maxSplitPoints maxChunkObjects force",
+        VERSIONS,
+    ),
+    "mergeChunks": _rule("", "bounds epoch timestamp config"),
     "getShardMap": _rule(),
     "getDefaultRWConcern": _rule("inMemory"),
+    "setDefaultRWConcern": _rule("defaultReadConcern defaultWriteConcern", _NONE, concerns="w"),
+    "setFeatureCompatibilityVersion": _rule("downgradeOnDiskChanges", _NONE, concerns="w"),
+    "getClusterParameter": _rule(),
+    "fsync": _rule(),
+    "killOp": _rule("op", _NONE),
+    "refreshLogicalSessionCacheNow": _rule(),
     "_getUserCacheGeneration": _rule(),
     # users and roles, on the config servers
     "usersInfo": _rule(

@@ -1,0 +1,130 @@
+"""serverStatus: true numbers of this process, under the names tools read from a mongos."""
+
+from __future__ import annotations
+
+import os
+import resource
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import Int64
+
+from shardhouse.router import MONGODB_VERSION
+from shardhouse.router.catalog.cache import CONFIG
+from shardhouse.router.commands.call import Call
+from shardhouse.router.router import Router
+from shardhouse.router.statistics import resident_bytes
+from shardhouse.router.wire import raw
+
+_OPERATIONS = ("insert", "query", "update", "delete", "getmore", "command")
+_HEAD = frozenset(
+    ["host", "version", "process", "pid", "uptime", "uptimeMillis", "uptimeEstimate", "localTime"]
+)
+"""Fields which no `{<section>: 0}` takes away."""
+
+
+async def server_status(call: Call) -> raw.Document:
+    """serverStatus; `{<section>: 0}` leaves a section out."""
+    status = _status(call.router)
+    left_out = {name for name, value in call.body.items() if value in (0, False)} - _HEAD
+    return {name: section for name, section in status.items() if name not in left_out}
+
+
+def _status(router: Router) -> raw.Document:
+    counts = router.statistics
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "host": router.name,
+        "version": MONGODB_VERSION,
+        "process": "mongos",
+        "pid": Int64(os.getpid()),
+        "uptime": counts.uptime,
+        "uptimeMillis": Int64(counts.uptime * 1000),
+        "uptimeEstimate": Int64(counts.uptime),
+        "localTime": datetime.now(UTC),
+        "asserts": {
+            "regular": 0, "warning": 0, "msg": 0, "user": counts.failures, "tripwire": 0,
+            "rollovers": 0,
+        },
+        "connections": {
+            "current": counts.connections,
+            "available": router.options.max_connections - counts.connections,
+            "totalCreated": counts.connections_created,
+            "active": counts.connections,
+        },
+        "defaultRWConcern": {
+            "defaultReadConcern": router.default_read_concern,
+            "defaultWriteConcern": router.default_write_concern,
+        },
+        "extra_info": {
+            "note": "fields vary by platform",
+            "page_faults": Int64(usage.ru_majflt),
+            "user_time_us": Int64(usage.ru_utime * 1_000_000),
+            "system_time_us": Int64(usage.ru_stime * 1_000_000),
+            "maximum_resident_set_kb": Int64(usage.ru_maxrss),
+        },
+        "network": {
+            "bytesIn": Int64(counts.bytes_in),
+            "bytesOut": Int64(counts.bytes_out),
+            "physicalBytesIn": Int64(counts.bytes_in),
+            "physicalBytesOut": Int64(counts.bytes_out),
+            "numRequests": Int64(counts.requests),
+        },
+        "opcounters": {name: Int64(counts.operations[name]) for name in _OPERATIONS},
+        "mem": {"bits": 64, "resident": resident_bytes() >> 20, "virtual": _virtual() >> 20,
+                "supported": True},
+        "sharding": _sharding(router),
+        "shardingStatistics": {
+            "numHostsTargeted": {},
+            "catalogCache": {"numDatabaseEntries": Int64(0), "numCollectionEntries": Int64(0)},
+        },
+        "metrics": {
+            "cursor": {
+                "open": {"total": Int64(len(router.cursors))},
+                "timedOut": Int64(router.cursors.timed_out),
+            },
+            "failedCommands": Int64(counts.failures),
+        },
+        "upstream": {
+            address: {"inUse": pool.in_use, "idle": pool.idle}
+            for address, pool in router.cluster.pools.items()
+        },
+    }  # fmt: skip
+
+
+def _sharding(router: Router) -> dict[str, Any]:
+    section: dict[str, Any] = {
+        "configsvrConnectionString": router.cluster.connection_string(CONFIG)
+    }
+    if router.clock.config_time is not None:
+        section["lastSeenConfigServerOpTime"] = {"ts": router.clock.config_time, "t": Int64(-1)}
+    return section
+
+
+def _virtual() -> int:
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def connection_pools(call: Call) -> raw.Document:
+    """connPoolStats: connections to cluster members, by address."""
+    hosts = {
+        address: {
+            "inUse": pool.in_use,
+            "available": pool.idle,
+            "created": pool.in_use + pool.idle,
+            "refreshing": 0,
+        }
+        for address, pool in call.router.cluster.pools.items()
+    }
+    totals = {
+        f"total{name[0].upper()}{name[1:]}": sum(one[name] for one in hosts.values())
+        for name in ("inUse", "available", "created", "refreshing")
+    }
+    return {
+        "numClientConnections": call.router.statistics.connections,
+        "numAScopedConnections": 0,
+        **totals,
+        "hosts": hosts,
+        "replicaSets": {},
+    }

@@ -1,0 +1,77 @@
+"""Settings: the router's own parameters, and the cluster's, which the config servers keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+
+from shardhouse.router.commands.call import READ_ATTEMPTS, Call
+from shardhouse.router.commands.relay import to_config
+from shardhouse.router.errors import CommandError, bad_value
+from shardhouse.router.parameters import KNOWN
+from shardhouse.router.upstream.rules import CLIENT_GENERIC
+from shardhouse.router.wire import raw
+
+
+async def get_parameter(call: Call) -> raw.Document:
+    """getParameter: by name, or all; with `showDetails` also what may be changed."""
+    values = call.router.parameters.all()
+    options: raw.Document = {}
+    if isinstance(call.command.value, RawBSONDocument):
+        options = raw.shallow(bytes(call.command.value.raw))
+    found = (
+        values
+        if call.command.value == "*" or options.get("allParameters")
+        else {name: values[name] for name in call.body if name in values}
+    )
+    if not found:
+        raise CommandError(72, "no option found to get")
+    if not options.get("showDetails"):
+        return found
+    return {name: {"value": value, **_details(name)} for name, value in found.items()}
+
+
+def _details(name: str) -> dict[str, Any]:
+    known = KNOWN.get(name)
+    return {
+        "settableAtRuntime": known is not None and known.changeable,
+        "settableAtStartup": True,
+    }
+
+
+async def set_parameter(call: Call) -> raw.Document:
+    """setParameter: one at a time; the reply says what it `was`."""
+    given = [name for name in list(call.body)[1:] if name not in CLIENT_GENERIC]
+    if not given:
+        raise CommandError(72, "no option found to set, use help:true to see options ")
+    if len(given) > 1:
+        raise bad_value("only one parameter can be set at a time")
+    was = call.router.parameters.set(given[0], call.body[given[0]])
+    return {"was": was}
+
+
+async def get_defaults(call: Call) -> raw.Document:
+    """getDefaultRWConcern."""
+    return await call.on_config(call.build("getDefaultRWConcern", 1), attempts=READ_ATTEMPTS)
+
+
+async def set_defaults(call: Call) -> raw.Document:
+    """setDefaultRWConcern; this router uses the new ones at once, others within seconds."""
+    reply = await to_config("setDefaultRWConcern")(call)
+    await call.router.refresh_defaults()
+    return reply
+
+
+async def profile(call: Call) -> raw.Document:
+    """profile: a router has no profiler, only the limit from which commands are logged as slow."""
+    level = call.command.value
+    if not isinstance(level, int | float) or isinstance(level, bool):
+        raise CommandError(14, "BSON field 'profile.profile' is the wrong type, expected 'int'")
+    if level not in (0, -1):
+        raise bad_value("Profiling is not permitted on mongos: the level must be 0")
+    was = int(call.router.slow * 1000)
+    slow = call.command.get("slowms", (int, float))
+    if slow is not None and level == 0:
+        call.router.slow = float(slow) / 1000
+    return {"was": 0, "slowms": was, "sampleRate": 1.0}

@@ -1,0 +1,91 @@
+"""The router's parameters: those of a mongos that tools read, and which of them may change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bson import Int64
+
+from shardhouse.router.errors import CommandError, bad_value
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter: its value unless one is given, and whether `setParameter` may change it."""
+
+    default: Any
+    changeable: bool = False
+
+    def read(self, name: str, value: Any) -> Any:
+        """A given value (a text from the command line, or BSON) in the default's type."""
+        kind = type(self.default)
+        try:
+            if kind is bool:
+                return _bool(value)
+            if kind in (int, Int64, float):
+                return kind(float(value)) if isinstance(value, str | float) else kind(value)
+            if kind is list:
+                return value.split(",") if isinstance(value, str) else list(value)
+            return kind(value)
+        except (TypeError, ValueError) as error:
+            raise bad_value(f"Invalid value for parameter {name}: {value!r}") from error
+
+
+def _bool(value: Any) -> bool:
+    if isinstance(value, str):
+        if value.lower() in ("1", "true"):
+            return True
+        if value.lower() in ("0", "false"):
+            return False
+        raise ValueError(value)
+    return bool(value)
+
+
+KNOWN: Mapping[str, Parameter] = {
+    "authenticationMechanisms": Parameter(["SCRAM-SHA-1", "SCRAM-SHA-256"]),
+    "cursorTimeoutMillis": Parameter(Int64(600_000), changeable=True),
+    "enableTestCommands": Parameter(False),
+    "localLogicalSessionTimeoutMinutes": Parameter(30),
+    "logLevel": Parameter(0, changeable=True),
+    "maxAcceptableLogicalClockDriftSecs": Parameter(Int64(31_536_000)),
+    "quiet": Parameter(False, changeable=True),
+    "requireApiVersion": Parameter(False, changeable=True),
+    "saslHostName": Parameter(""),
+    "scramIterationCount": Parameter(10_000),
+    "scramSHA256IterationCount": Parameter(15_000),
+    "slowConnectionThresholdMillis": Parameter(100, changeable=True),
+    "userCacheInvalidationIntervalSecs": Parameter(1),
+}
+
+
+class Parameters:
+    """Their values now."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._values: dict[str, Any] = {name: known.default for name, known in KNOWN.items()}
+        for name, value in given.items():
+            known = KNOWN.get(name)
+            self._values[name] = value if known is None else known.read(name, value)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def all(self) -> dict[str, Any]:
+        """Every parameter's value."""
+        return dict(sorted(self._values.items()))
+
+    def set(self, name: str, value: Any) -> Any:
+        """Change one; returns what it was. InvalidOptions (72) or IllegalOperation (20) if not."""
+        known = KNOWN.get(name)
+        if known is None:
+            raise CommandError(
+                72,
+                f"attempted to set unrecognized parameter [{name}], use help:true to see options ",
+            )
+        if not known.changeable:
+            raise CommandError(20, f"not allowed to change [{name}] at runtime")
+        before = self._values[name]
+        self._values[name] = known.read(name, value)
+        return before
