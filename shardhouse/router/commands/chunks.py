@@ -38,7 +38,7 @@ async def _split(call: Call, table: RoutingTable) -> raw.Document:
     if middle is None:
         middle = await _median(call, table, chunk)
     if bound(middle) in (bound(chunk["min"]), bound(chunk["max"])):
-        raise CommandError(7, "new split key is a boundary key of existing chunk")
+        raise CommandError(8, "new split key is a boundary key of existing chunk")
     await call.run(
         chunk["shard"],
         {
@@ -118,7 +118,7 @@ async def move(call: Call) -> raw.Document:
             "waitForDelete": bool(
                 call.body.get("_waitForDelete") or call.body.get("waitForDelete")
             ),
-            "forceJumbo": bool(call.body.get("forceJumbo")),
+            "forceJumbo": int(bool(call.body.get("forceJumbo"))),
             "writeConcern": MAJORITY_WRITE,
         }
         throttle = call.body.get("_secondaryThrottle", call.body.get("secondaryThrottle"))

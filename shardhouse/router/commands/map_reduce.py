@@ -5,6 +5,7 @@ The aggregation is the one a mongos uses: emit, unwind, group, finalize, write.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +27,8 @@ async def map_reduce(call: Call) -> raw.Document:
     command = call.build("mapReduce", call.command.collection)
     mode, target = map_reduce_target(call.command)
     if target is not None:
+        if target.database and await call.router.catalog.database(target.database) is None:
+            await call.create_database(target.database)
         command["writeConcern"] = call.write_concern()
 
     async def attempt(routing: Routing) -> raw.Document:
@@ -56,10 +59,6 @@ async def _as_aggregation(
         "allowDiskUse": True,
         **{name: call.body[name] for name in ("collation", "maxTimeMS") if name in call.body},
     }
-    scope = call.command.get("scope", RawBSONDocument)
-    if scope is not None:
-        command["let"] = {}
-        command["runtimeConstants"] = {"jsScope": scope, "isMapReduce": True}
     reply = await through_cluster(call, routing, command)
     cursor = raw.shallow(bytes(reply.fields["cursor"].raw))
     if target is None:
@@ -96,9 +95,12 @@ def _pipeline(call: Call) -> list[dict[str, Any]]:
         },
     ]
     if body.get("finalize") is not None:
-        function = {"body": _code(call, "finalize"), "args": ["$_id", "$value"], "lang": "js"}
-        stages.append({"$addFields": {"value": {"$function": function}}})
+        stages.append({"$addFields": {"value": _function(call, "finalize", "$_id", "$value")}})
     return stages
+
+
+def _function(call: Call, name: str, *arguments: Any) -> dict[str, Any]:
+    return {"$function": {"body": _code(call, name), "args": list(arguments), "lang": "js"}}
 
 
 def _code(call: Call, name: str) -> Any:
@@ -107,7 +109,24 @@ def _code(call: Call, name: str) -> Any:
         raise CommandError(14, f"'{name}' must be of string or code type")
     if isinstance(code, Code) and code.scope:
         raise CommandError(4722200, f"'{name}' must not have a scope")
-    return str(code)
+    scope = call.command.get("scope", RawBSONDocument)
+    return str(code) if scope is None else _with_scope(str(code), raw.deep(scope))
+
+
+def _with_scope(code: str, scope: Mapping[str, Any]) -> str:
+    """A function that sees the scope's values: shards take none from a router by other means."""
+    values = ""
+    for name, value in scope.items():
+        try:
+            text = str(value) if isinstance(value, Code) else json.dumps(value)
+        except TypeError:
+            raise CommandError(
+                115, f"mapReduce on a sharded collection: scope.{name} must be JSON or code"
+            ) from None
+        if not name.isidentifier():
+            raise CommandError(2, f"scope.{name} is no name for a variable")
+        values += f"var {name} = {text};"
+    return f"function() {{ {values} return ({code}).apply(this, arguments); }}"
 
 
 def _output(call: Call, mode: str, target: Resource | None) -> list[dict[str, Any]]:
@@ -118,15 +137,11 @@ def _output(call: Call, mode: str, target: Resource | None) -> list[dict[str, An
         return [{"$out": into}]
     if mode == "merge":
         return [{"$merge": {"into": into, "whenMatched": "replace", "whenNotMatched": "insert"}}]
-    both = {"$_internalJsReduce": {"data": _pairs(), "eval": _code(call, "reduce")}}
-    update: list[dict[str, Any]] = [{"$project": {"value": both}}]
+    # What is there and what is new are reduced once more, as if both had been emitted.
+    update: list[dict[str, Any]] = [
+        {"$project": {"value": _function(call, "reduce", "$_id", ["$value", "$$new.value"])}}
+    ]
     if call.body.get("finalize") is not None:
-        function = {"body": _code(call, "finalize"), "args": ["$_id", "$value"], "lang": "js"}
-        update.append({"$addFields": {"value": {"$function": function}}})
+        update.append({"$addFields": {"value": _function(call, "finalize", "$_id", "$value")}})
     merge = {"into": into, "whenMatched": update, "whenNotMatched": "insert"}
     return [{"$merge": merge}]
-
-
-def _pairs() -> list[dict[str, str]]:
-    """A document that is there and the new one, as emitted pairs."""
-    return [{"k": "$_id", "v": "$value"}, {"k": "$_id", "v": "$$new.value"}]

@@ -25,7 +25,6 @@ async def current_op(call: Call) -> raw.Document:
     options = {
         "allUsers": True,
         "idleConnections": bool(call.body.get("$all")),
-        "truncateOps": True,
     }
     ignored = ("$ownOps", "$all", "$truncateOps", "currentOp", "lsid", "$db", "$clusterTime")
     kept = {

@@ -41,6 +41,11 @@ async def start(call: Call) -> raw.Document:
     return {"id": {"id": Binary(bytes(identifier), 4)}, "timeoutMinutes": 30}
 
 
+async def refresh_cache(call: Call) -> raw.Document:
+    """refreshLogicalSessionCacheNow: sessions are kept by the shards, there is nothing to do."""
+    return {}
+
+
 async def end(call: Call) -> raw.Document:
     """endSessions, refreshSessions."""
     await _everywhere(call, {call.command.name: _listed(call)})

@@ -68,9 +68,3 @@ async def fsync(call: Call) -> raw.Document:
         raise CommandError(115, "can't do lock through mongos")
     replies = await everywhere(call, {"fsync": 1})
     return {"numFiles": 1, "all": {reply.shard: reply.fields for reply in replies}}
-
-
-async def refresh_sessions_now(call: Call) -> raw.Document:
-    """refreshLogicalSessionCacheNow: the router has no cache, the shards do."""
-    await everywhere(call, {"refreshLogicalSessionCacheNow": 1}, config=True)
-    return {}

@@ -218,7 +218,7 @@ TABLE: Mapping[str, Row] = {
     "killSessions": Row(needs.nothing, sessions.kill),
     "killAllSessions": Row(needs.cluster("killAnySession"), sessions.kill_all),
     "killAllSessionsByPattern": Row(needs.nothing, sessions.kill_by_pattern),
-    "refreshLogicalSessionCacheNow": _open(shards.refresh_sessions_now),
+    "refreshLogicalSessionCacheNow": Row(needs.nothing, sessions.refresh_cache),
     # diagnostics
     "serverStatus": Row(needs.cluster("serverStatus"), server_status.server_status),
     "connPoolStats": Row(needs.cluster("connPoolStats"), server_status.connection_pools),

@@ -186,7 +186,6 @@ RULES: Mapping[str, Rule] = {
     "getClusterParameter": _rule(),
     "fsync": _rule(),
     "killOp": _rule("op", _NONE),
-    "refreshLogicalSessionCacheNow": _rule(),
     "_getUserCacheGeneration": _rule(),
     # users and roles, on the config servers
     "usersInfo": _rule(
