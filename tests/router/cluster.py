@@ -101,12 +101,17 @@ class Mongod:
     """One mongod process that can be killed and started again."""
 
     def __init__(
-        self, directory: Path, role: str, name: str, key_file: Path, tls: Tls | None = None
+        self,
+        directory: Path,
+        role: str | None,
+        name: str,
+        key_file: Path,
+        tls: Tls | None = None,
     ) -> None:
         self.name, self.port, self.directory = name, free_port(), directory / name
         self.directory.mkdir()
         self._arguments = [
-            str(MONGOD), role, "--replSet", name, "--port", str(self.port),
+            str(MONGOD), *([role] if role else []), "--replSet", name, "--port", str(self.port),
             "--bind_ip", "127.0.0.1", "--dbpath", str(self.directory), "--keyFile", str(key_file),
             "--logpath", str(self.directory / "log"), "--logappend", "--nounixsocket",
             "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64",
@@ -148,7 +153,8 @@ class Mongod:
     def initiate(self, *, config: bool) -> None:
         with self.client() as client:
             members = [{"_id": 0, "host": self.address}]
-            request = {"_id": self.name, "configsvr": config, "members": members}
+            request = {"_id": self.name, "members": members}
+            request |= {"configsvr": True} if config else {}
             client.admin.command("replSetInitiate", request)
             until(
                 f"{self.name} to lead", lambda: client.admin.command("hello")["isWritablePrimary"]

@@ -55,8 +55,8 @@ USERS = {"resource": {"db": "admin", "collection": "system.users"}, "actions": F
         (ANY_C, Resource("any", "d"), False),
         (ALL, Resource("local", "system.x"), True),
         (ALL, CLUSTER, True),
-        (ALL, Resource("admin", "system.users"), False),
-        (ALL, Resource("admin", "system.keys"), False),
+        (ALL, Resource("admin", "system.users"), True),
+        (ALL, Resource("admin", "system.keys"), True),
         (USERS, Resource("admin", "system.users"), True),
         (WHOLE, CLUSTER, True),
         (WHOLE, Resource("app", "c"), False),
@@ -112,7 +112,11 @@ def needed(body, sequences=None):
         ({"explain": {"delete": "c", "deletes": [{}]}}, {("app.c", "remove")}),
         ({"aggregate": "c", "pipeline": [{"$match": {}}]}, {("app.c", "find")}),
         ({"aggregate": "c", "pipeline": [{"$collStats": {}}]}, {("app.c", "collStats")}),
-        ({"aggregate": 1, "pipeline": [{"$currentOp": {}}]}, {("None.", "inprog")}),
+        ({"aggregate": 1, "pipeline": [{"$currentOp": {}}]}, set()),
+        (
+            {"aggregate": 1, "pipeline": [{"$currentOp": {"allUsers": True}}]},
+            {("None.", "inprog")},
+        ),
         (
             {"aggregate": "c", "pipeline": [{"$out": "t"}]},
             {("app.c", "find"), ("app.t", "insert"), ("app.t", "remove")},
@@ -141,7 +145,7 @@ def needed(body, sequences=None):
         ),
         (
             {"create": "v", "viewOn": "c", "pipeline": [{"$lookup": {"from": "d"}}]},
-            {("app.c", "find"), ("app.d", "find")},
+            {("app.v", "createCollection")},
         ),
         (
             {"createUser": "u", "roles": ["read", {"role": "read", "db": "other"}]},

@@ -35,6 +35,9 @@ _CLUSTER_SOURCES = {
     "$listLocalSessions": "listSessions",
     "$shardedDataDistribution": "shardedDataDistribution",
 }
+OWN_ONLY = frozenset({"$currentOp", "$listSessions", "$listLocalSessions"})
+"""Sources that need no privilege for what is one's own: the router cuts them down to that."""
+
 _REFERRING = frozenset({"$lookup", "$graphLookup", "$unionWith", "$facet", "$out", "$merge"})
 _KNOWN = PLAIN_STAGES | _SOURCES.keys() | _CLUSTER_SOURCES.keys() | _REFERRING
 _DEEPEST = 20
@@ -78,17 +81,23 @@ def needs(
     if first in _SOURCES:
         yield Need(source, _SOURCES[first])
     elif first in _CLUSTER_SOURCES:
-        yield Need(CLUSTER, _CLUSTER_SOURCES[first])
+        if first not in OWN_ONLY or _reaches_others(listed[0][1]):
+            yield Need(CLUSTER, _CLUSTER_SOURCES[first])
     elif first == "$changeStream":
         yield Need(source, "find")
         yield Need(source, "changeStream")
-    elif first != "$documents":
+    elif first != "$documents" or not depth:
         yield Need(source, "find")
     for index, (name, argument) in enumerate(listed):
         if index and (name in _SOURCES or name in _CLUSTER_SOURCES or name == "$changeStream"):
             raise CommandError(40602, f"{name} is only valid as the first stage in a pipeline")
         if name in _REFERRING:
             yield from _referred(db, name, argument, bypass, depth)
+
+
+def _reaches_others(argument: Any) -> bool:
+    options = _options(argument)
+    return bool(options.get("allUsers") or options.get("users"))
 
 
 def _referred(db: str, name: str, argument: Any, bypass: bool, depth: int) -> Iterator[Requirement]:

@@ -2,7 +2,7 @@
 
 The matching rules are the server's: `{db: '', coll: ''}` means every ordinary collection outside
 `local` and `config`; a database's privilege covers its ordinary collections, never `system.*`;
-`{anyResource: true}` covers all. Two collections that hold secrets need to be named exactly.
+`{anyResource: true}` covers all.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ class Resource(NamedTuple):
 CLUSTER = Resource(None)
 ANY_NORMAL = Resource("", "")
 
-SECRETS = frozenset({Resource("admin", "system.users"), Resource("admin", "system.keys")})
-
 
 class Need(NamedTuple):
     """One action on one resource."""
@@ -37,7 +35,20 @@ class Alternatives(NamedTuple):
     choices: tuple[tuple[Need, ...], ...]
 
 
-Requirement = Need | Alternatives
+class Provided(NamedTuple):
+    """Needs that count only for who is allowed `condition`."""
+
+    condition: Need
+    needs: tuple[Need, ...]
+
+
+class AnythingIn(NamedTuple):
+    """Any action at all on anything in a database."""
+
+    database: str
+
+
+Requirement = Need | Alternatives | Provided | AnythingIn
 
 
 class Privileges:
@@ -63,9 +74,15 @@ class Privileges:
                 self._by_resource.setdefault(key, set()).update(actions)
 
     def allow(self, requirement: Requirement) -> bool:
-        """Whether the need, or one of the alternatives, is covered."""
+        """Whether the requirement is met."""
         if isinstance(requirement, Alternatives):
             return any(all(map(self._covers, choice)) for choice in requirement.choices)
+        if isinstance(requirement, Provided):
+            return not self._covers(requirement.condition) or all(
+                map(self._covers, requirement.needs)
+            )
+        if isinstance(requirement, AnythingIn):
+            return self.any_in_database(requirement.database)
         return self._covers(requirement)
 
     def any_on_collection(self, resource: Resource) -> bool:
@@ -85,8 +102,6 @@ class Privileges:
 
     def _covers(self, need: Need) -> bool:
         resource, action = need
-        if resource in SECRETS:
-            return action in self._by_resource.get(resource, ())
         if action in self._any:
             return True
         return any(action in self._by_resource.get(r, ()) for r in _covering(resource))

@@ -16,7 +16,9 @@ from shardhouse.router.auth.privileges import (
     ANY_NORMAL,
     CLUSTER,
     Alternatives,
+    AnythingIn,
     Need,
+    Provided,
     Requirement,
     Resource,
 )
@@ -194,22 +196,28 @@ def explained(command: Command) -> Command:
 
 
 def create(command: Command) -> Iterator[Requirement]:
-    """create: createCollection or insert; a view also needs what it reads."""
+    """create: createCollection or insert; a view needs the former."""
     resource = _named(command)
-    yield Alternatives(((Need(resource, "createCollection"),), (Need(resource, "insert"),)))
+    if "viewOn" in command.body:
+        yield Need(resource, "createCollection")
+    else:
+        yield Alternatives(((Need(resource, "createCollection"),), (Need(resource, "insert"),)))
     yield from _view(command)
 
 
 def coll_mod(command: Command) -> Iterator[Requirement]:
-    """collMod; changing a view also needs what it reads."""
+    """collMod."""
     yield Need(_named(command), "collMod")
     yield from _view(command)
 
 
 def _view(command: Command) -> Iterator[Requirement]:
+    """Who may read the view must be allowed to read what it shows."""
     source = command.get("viewOn", str)
     if source is not None:
-        yield from pipelines.needs(command.db, source, command.body.get("pipeline", []))
+        shown = pipelines.needs(command.db, source, command.body.get("pipeline", []))
+        reading = tuple(need for need in shown if isinstance(need, Need))
+        yield Provided(Need(_named(command), "find"), reading)
 
 
 def rename(command: Command) -> Iterator[Requirement]:
@@ -234,8 +242,10 @@ def rename(command: Command) -> Iterator[Requirement]:
 
 
 def list_collections(command: Command) -> Iterator[Requirement]:
-    """listCollections; who asks for names of what it may use needs nothing (they are filtered)."""
-    if not (command.body.get("nameOnly") and command.body.get("authorizedCollections")):
+    """listCollections; who asks for names of what it may use needs to have anything to use."""
+    if command.body.get("nameOnly") and command.body.get("authorizedCollections"):
+        yield AnythingIn(command.db)
+    else:
         yield Need(Resource(command.db), "listCollections")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shardhouse.router.auth.privileges import ANY_NORMAL, Need, Resource
+from shardhouse.router.auth.privileges import CLUSTER, Need, Resource
 from shardhouse.router.auth.requirements import asked, update_user
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call
 from shardhouse.router.errors import CommandError
@@ -45,7 +45,7 @@ async def users_info(call: Call) -> raw.Document:
     """usersInfo: everyone may ask about oneself."""
     for database, name in asked(call.command.value, "user", call.db):
         if call.session.identity != (database, name):
-            resource = ANY_NORMAL if database is None else Resource(database)
+            resource = CLUSTER if database is None else Resource(database)
             call.require([Need(resource, "viewUser")])
     return await _info(call)
 
@@ -55,7 +55,7 @@ async def roles_info(call: Call) -> raw.Document:
     held = {(role["db"], role["role"]) for role in (call.user.roles if call.user else ())}
     for database, name in asked(call.command.value, "role", call.db):
         if (database, name) not in held:
-            resource = ANY_NORMAL if database is None else Resource(database)
+            resource = CLUSTER if database is None else Resource(database)
             call.require([Need(resource, "viewRole")])
     return await _info(call)
 

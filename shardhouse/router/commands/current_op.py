@@ -1,4 +1,4 @@
-"""The `$currentOp` stage as a mongos understands it: a pipeline for the shards. Pure.
+"""Operations and sessions, as stages: what a client may see of them, for the shards. Pure.
 
 Shards run cluster commands under internal names; what a client sees bears the names it used. The
 parts of an operation carry its session, not its user, hence one's own are told by either.
@@ -60,10 +60,16 @@ HIDE_INTERNALS: Sequence[dict[str, Any]] = [
 """Stages that put the names a client knows in the place of internal ones."""
 
 
-def rewritten(user: User | None, pipeline: Sequence[Any]) -> list[Any]:
-    """A pipeline that begins with `$currentOp`, so that the shards answer as a mongos would."""
-    _, argument = stages(pipeline)[0]
+def rewritten(user: User | None, pipeline: Sequence[Any]) -> Sequence[Any]:
+    """A pipeline which, if it begins with such a stage, the shards answer as a mongos would."""
+    name, argument = stages(pipeline)[0] if pipeline else ("", None)
     options = raw.shallow(bytes(argument.raw)) if isinstance(argument, RawBSONDocument) else {}
+    if name in ("$listSessions", "$listLocalSessions"):
+        if user is None or options.get("allUsers") or options.get("users"):
+            return pipeline
+        return [{name: {"users": [{"user": user.name, "db": user.database}]}}, *pipeline[1:]]
+    if name != "$currentOp":
+        return pipeline
     if options.get("localOps"):
         # The router's own operations are none a shard knows of.
         return [{"$currentOp": {"localOps": False}}, {"$match": {"$alwaysFalse": 1}}]

@@ -88,7 +88,7 @@ async def _end_unseen(call: Call, opening: asyncio.Task[raw.Document]) -> None:
 
 async def aggregate(call: Call) -> raw.Document:
     """aggregate."""
-    pipeline = call.body.get("pipeline")
+    pipeline = call.command.get("pipeline", list, [])
     if is_change_stream(pipeline) or has_change_stream(pipeline):
         raise CommandError(115, "this router does not serve change streams yet")
     whole = call.command.value in (1, 1.0)
@@ -96,8 +96,7 @@ async def aggregate(call: Call) -> raw.Document:
     namespace = f"{call.db}.{collection}"
     plain = not whole and all(name in PLAIN_STAGES for name, _ in stages(pipeline))
     merged = call.build("clusterAggregate", call.command.value)
-    if whole and pipeline and stages(pipeline)[0][0] == "$currentOp":
-        merged["pipeline"] = current_op.rewritten(call.user, pipeline)
+    merged["pipeline"] = current_op.rewritten(call.user, pipeline)
     if call.body.get("explain"):
         merged.pop("writeConcern")
     elif call.command.get("cursor", Mapping) is None:
