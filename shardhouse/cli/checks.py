@@ -1,24 +1,22 @@
 """What `doctor` looks at: each check is a function of the settings and tells what it found."""
 
-import importlib.util
 import os
 import resource
 import shutil
 import socket
 import stat
-import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import psutil
 
+from shardhouse.cli import builds
+from shardhouse.cli.check import Check, Verdict
 from shardhouse.cli.credentials import ADMIN_FILE
 from shardhouse.cli.installation import Installation
-from shardhouse.engines import Engine, discover
-from shardhouse.errors import EngineError, NodeError
+from shardhouse.errors import NodeError
 from shardhouse.nodes.local import addresses, memory
 from shardhouse.settings import Settings
 from shardhouse.store.vault import KEY_NAME
@@ -31,34 +29,15 @@ NODES = 8
 PORT = 8635
 OPEN_FILES = (1024, 64000)
 DISK = (1 * GIB, 5 * GIB)
-#: Debian's packages of the libraries that MongoDB's builds need.
-PACKAGES = {
-    "libcurl.so.4": "libcurl4",
-    "libssl.so.3": "libssl3",
-    "libcrypto.so.3": "libssl3",
-    "liblzma.so.5": "liblzma5",
-    "libresolv.so.2": "libc6",
-}
-
-Verdict = Literal["ok", "warn", "fail"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at; `mend` says what to do where it is not ok."""
-
-    name: str
-    verdict: Verdict
-    found: str
-    mend: str = ""
 
 
 def everything(settings: Settings) -> Iterator[Check]:
     """All checks, one by one."""
     yield python()
-    yield from engines(settings)
+    yield from builds.engines(settings)
     yield node_addresses(settings)
     yield from ports(settings)
+    yield writable(settings)
     yield disk(settings)
     yield free_memory(settings)
     yield open_files()
@@ -72,61 +51,6 @@ def python() -> Check:
     if sys.version_info >= OLDEST_PYTHON:
         return Check("Python", "ok", found)
     return Check("Python", "fail", found, "Install Python 3.11 or newer.")
-
-
-def engines(settings: Settings) -> Iterator[Check]:
-    """There is a MongoDB build, it runs, and something can route for it."""
-    try:
-        found = discover(settings.engines).engines
-    except EngineError as error:
-        yield Check("MongoDB", "fail", error.message, missing_libraries(settings.engines))
-        return
-    if not found:
-        yield Check(
-            "MongoDB",
-            "fail",
-            "no build is installed",
-            "pip install 'shardhouse[mongodb]', or name a folder with a mongod in the setting "
-            "`engines`.",
-        )
-    for engine in found:
-        yield Check("MongoDB", "ok", f"{engine.version} at {engine.mongod}")
-        yield router(engine)
-
-
-def router(engine: Engine) -> Check:
-    """Clusters of this build have a router: its own mongos, or ours."""
-    name = f"Router for {engine.version}"
-    if engine.mongos is not None:
-        return Check(name, "ok", f"its own, {engine.mongos}")
-    if not engine.routable:
-        return Check(
-            name,
-            "warn",
-            "none; our own serves MongoDB 6.0 only",
-            f"Put a mongos beside {engine.mongod} if you want clusters of this version.",
-        )
-    done = subprocess.run(
-        [sys.executable, "-m", "shardhouse.router", "--version"],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    if done.returncode == 0:
-        return Check(name, "ok", f"our own, {done.stdout.strip()}")
-    told = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
-    return Check(name, "fail", f"our own does not start: {told}", "Install the package again.")
-
-
-def missing_libraries(folders: list[Path]) -> str:
-    """How to mend a mongod that does not start."""
-    lacking = sorted({name for mongod in _mongods(folders) for name in _unresolved(mongod)})
-    if not lacking:
-        return "Try it by hand with --version; name another build in the setting `engines`."
-    known = sorted({PACKAGES[name] for name in lacking if name in PACKAGES})
-    command = f"apt-get install {' '.join(known)}" if known else "install what provides them"
-    return f"Missing libraries: {', '.join(lacking)}. On Debian: {command}"
 
 
 def node_addresses(settings: Settings) -> Check:
@@ -145,6 +69,19 @@ def ports(settings: Settings) -> Iterator[Check]:
     process = Installation(settings.data_dir).serve()
     for setting, port in (("port", settings.port), ("iam_port", settings.iam_port)):
         yield _port(setting, settings.host, port, process)
+
+
+def writable(settings: Settings) -> Check:
+    """The data directory is there, or can be made, and files can be made in it."""
+    name, folder = "Writing data", _existing(settings.data_dir)
+    if not folder.is_dir():
+        return Check(name, "fail", f"{folder} is no folder", "Choose another with --data-dir.")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return Check(name, "ok", f"{settings.data_dir} can be written")
+    except OSError as error:
+        mend = "Choose another with --data-dir, or give yourself the right to write there."
+        return Check(name, "fail", f"{folder}: {error.strerror}", mend)
 
 
 def disk(settings: Settings) -> Check:
@@ -277,27 +214,6 @@ def _mode(name: str, path: Path, verdict: Verdict, wanted: str) -> Check:
     if status.st_mode & PRIVATE:
         return Check(name, verdict, found, f"Others can read it: chmod {wanted} {path}")
     return Check(name, "ok", found)
-
-
-def _mongods(folders: list[Path]) -> list[Path]:
-    """Where mongod is looked for, as `engines.discovery` does."""
-    if not folders:
-        spec = importlib.util.find_spec("fiftyone")
-        places = (spec.submodule_search_locations or []) if spec else []
-        folders = [Path(place) / "db" for place in places]
-    places_of_each = [folder / part for folder in folders for part in ("mongod", "bin/mongod")]
-    return [path for path in places_of_each if path.is_file()]
-
-
-def _unresolved(program: Path) -> list[str]:
-    try:
-        done = subprocess.run(
-            ["ldd", program], capture_output=True, text=True, timeout=30, check=False
-        )
-    except OSError:
-        return []
-    lines = [line for line in done.stdout.splitlines() if "not found" in line]
-    return [line.split()[0] for line in lines]
 
 
 def _existing(folder: Path) -> Path:

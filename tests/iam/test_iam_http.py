@@ -269,7 +269,7 @@ def methods_body(methods: Any) -> dict[str, Any]:
         (password_body(name=None), "auth.identity.password.user.name"),
         (password_body(name=["x"]), "auth.identity.password.user.name"),
         (password_body(domain={}), "auth.identity.password.user.domain.name"),
-        (password_body(name="\ud800"), "auth.identity.password.user.name"),
+        (password_body(name="\ud800"), "body"),
         ({"auth": methods_body(["token"])["auth"] | {"scope": []}}, "auth.scope"),
     ],
 )
