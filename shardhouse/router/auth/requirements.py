@@ -319,16 +319,6 @@ def _privileges(command: Command, action: str) -> Iterator[Requirement]:
         yield Need(Resource(database) if database else Resource("admin"), action)
 
 
-def info(action: str, name_field: str) -> Rule:
-    """usersInfo, rolesInfo: the action wherever one that is asked for lives."""
-
-    def needs(command: Command) -> Iterator[Requirement]:
-        for database, _ in asked(command.value, name_field, command.db):
-            yield Need(ANY_NORMAL if database is None else Resource(database), action)
-
-    return needs
-
-
 def asked(value: Any, name_field: str, db: str) -> list[tuple[str | None, str | None]]:
     """Which users or roles are asked for, as `(database, name)`; None stands for all."""
     if isinstance(value, list):
