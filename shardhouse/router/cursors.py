@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from bson import Int64
 
@@ -18,9 +18,17 @@ from shardhouse.router.auth.privileges import Requirement
 from shardhouse.router.upstream.encoder import CursorId
 
 
+class Stream(Protocol):
+    """What holds more than one cursor itself."""
+
+    async def close(self) -> None:
+        """End them all."""
+
+
 @dataclass(slots=True)
 class Cursor:
-    """One open cursor. `collection` is the name its getMore must carry upstream."""
+    """One open cursor. `collection` is the name its getMore must carry upstream, `transaction` the
+    number of the transaction it was opened in. A change stream's has no node of its own."""
 
     id: Int64
     remote: CursorId
@@ -32,6 +40,8 @@ class Cursor:
     owner: tuple[str, str] | None
     lsid: dict[str, Any] | None
     needs: Sequence[Requirement]
+    transaction: Any = None
+    stream: Stream | None = None
     never_times_out: bool = False
     in_use: bool = False
     abandoned: bool = False

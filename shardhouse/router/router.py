@@ -24,6 +24,7 @@ from shardhouse.router.logs import Log
 from shardhouse.router.options import Options
 from shardhouse.router.parameters import Parameters
 from shardhouse.router.statistics import Statistics
+from shardhouse.router.transactions.registry import Transactions
 from shardhouse.router.upstream.client import MAJORITY_WRITE, Cluster
 from shardhouse.router.upstream.encoder import kill
 from shardhouse.router.wire import raw
@@ -45,6 +46,7 @@ class Router:
         self.catalog = Catalog(self.cluster.read_config)
         self.users = Users(self.cluster.ask_config)
         self.cursors = Cursors()
+        self.transactions = Transactions()
         self.statistics = Statistics()
         self.parameters = Parameters(options.parameters)
         self.fail_points = FailPoints()
@@ -91,6 +93,9 @@ class Router:
     async def kill_cursor(self, cursor: Cursor) -> None:
         """End a cursor on its node; that it is gone already, or its node, is as good."""
         self.cursors.remove(cursor)
+        if cursor.stream is not None:
+            await cursor.stream.close()
+            return
         command = kill(cursor.remote, cursor.collection, cursor.lsid)
         try:
             await self.cluster.run_on(cursor.address, cursor.shard, command, cursor.database)
@@ -98,6 +103,13 @@ class Router:
             if error.code == CURSOR_IN_USE:  # the node still works for it: try again soon
                 cursor.abandoned = True
                 self.cursors.add(cursor)
+
+    async def end_cursors(self, transaction: Any, lsid: Mapping[str, Any]) -> None:
+        """A transaction is over, and with it the cursors opened in it."""
+        for cursor in self.cursors.of_session(bytes(lsid["id"])):
+            if cursor.transaction == transaction and cursor.transaction is not None:
+                self.cursors.remove(cursor)
+                self.later(self.kill_cursor(cursor))
 
     async def signing_keys(self) -> None:
         """Load the keys that sign the cluster time."""
@@ -153,6 +165,7 @@ class Router:
 
     async def _reap(self) -> None:
         limit = self.parameters["cursorTimeoutMillis"] / 1000
+        self.transactions.forget_idle(time.monotonic())
         for cursor in self.cursors.idle(time.monotonic(), limit):
             self.cursors.timed_out += 1
             await self.kill_cursor(cursor)

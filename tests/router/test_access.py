@@ -294,28 +294,6 @@ def test_allowed_source(person):
     assert client.admin.command("ping")["ok"] == 1
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [
-        lambda db, session: db.c.insert_one({}, session=session),
-        lambda db, session: db.c.find_one(session=session),
-    ],
-)
-def test_transactions_are_refused_properly(db, root, operation):
-    db.c.insert_one({})
-    with root.start_session() as session:
-        session.start_transaction()
-        refused(lambda: operation(db, session), 115)
-
-
-@pytest.mark.parametrize("scope", ["collection", "database", "cluster"])
-def test_change_streams_are_refused_properly(db, root, scope):
-    watched = {"collection": db.c, "database": db, "cluster": root}[scope]
-    with pytest.raises(OperationFailure) as error:
-        watched.watch()
-    assert error.value.code == 115
-
-
 def test_the_stable_api_is_enforced(cluster):
     api = ServerApi("1", strict=True)
     with cluster.router.client(server_api=api) as client:

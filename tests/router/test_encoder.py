@@ -138,3 +138,23 @@ def test_hazard_5_the_time_of_a_cluster_reply_is_the_cluster_time():
     assert operation_time("clusterInsert", reply) == Timestamp(9, 1)
     assert operation_time("insert", reply) == Timestamp(5, 1)
     assert operation_time("clusterFind", {"operationTime": Timestamp(5, 1)}) is None
+
+
+TXN = {"lsid": {"id": b"1"}, "txnNumber": Int64(1), "autocommit": False}
+
+
+def test_a_transactions_first_statement_alone_brings_the_read_concern():
+    encode({"find": "c", **TXN, "startTransaction": True, "coordinator": True, **READ}, "app")
+    encode({"find": "c", **TXN}, "app")
+    encode({"commitTransaction": 1, **TXN, **WRITE}, "admin")
+    for wrong in (
+        {"find": "c", **TXN, **READ},
+        {"find": "c", **TXN, "startTransaction": True},
+        {"find": "c", **TXN, "coordinator": True},
+        {"insert": "c", **TXN, **WRITE},
+        {"commitTransaction": 1, **TXN},
+        {"find": "c", "autocommit": False},
+        {"clusterFind": "c", **TXN, **READ},
+    ):
+        with pytest.raises(ForbiddenError):
+            encode(wrong, "app")

@@ -11,7 +11,7 @@ from typing import Any
 
 from bson.raw_bson import RawBSONDocument
 
-from shardhouse.router.auth.privileges import CLUSTER, Need, Requirement, Resource
+from shardhouse.router.auth.privileges import ANY_NORMAL, CLUSTER, Need, Requirement, Resource
 from shardhouse.router.errors import CommandError
 from shardhouse.router.wire import raw
 
@@ -84,8 +84,10 @@ def needs(
         if first not in OWN_ONLY or _reaches_others(listed[0][1]):
             yield Need(CLUSTER, _CLUSTER_SOURCES[first])
     elif first == "$changeStream":
-        yield Need(source, "find")
-        yield Need(source, "changeStream")
+        everywhere = _options(listed[0][1]).get("allChangesForCluster")
+        watched = ANY_NORMAL if everywhere else source
+        yield Need(watched, "find")
+        yield Need(watched, "changeStream")
     elif first != "$documents" or not depth:
         yield Need(source, "find")
     for index, (name, argument) in enumerate(listed):

@@ -21,6 +21,7 @@ from shardhouse.router.errors import CommandError, bad_value, unauthorized
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
 from shardhouse.router.topology.monitor import SELECTION_TIMEOUT
+from shardhouse.router.transactions.transaction import STATEMENTS, Transaction
 from shardhouse.router.upstream.client import MAJORITY_WRITE, PRIMARY, Reply, StaleRoutingError
 from shardhouse.router.upstream.rules import CLIENT_GENERIC, RULES
 from shardhouse.router.wire import raw
@@ -44,6 +45,7 @@ class Call:
     lsid: dict[str, Any] | None = None
     operation_time: Timestamp | None = None
     preference: Mapping[str, Any] = field(default_factory=lambda: PRIMARY)
+    transaction: Transaction | None = None
 
     @property
     def body(self) -> raw.Document:
@@ -63,7 +65,7 @@ class Call:
     @property
     def transaction_number(self) -> Any:
         """The number of a retryable write, if it is one."""
-        return self.body.get("txnNumber")
+        return None if self.transaction is not None else self.body.get("txnNumber")
 
     def require(self, requirements: Iterable[Requirement]) -> None:
         """Unauthorized (13) unless the user has all of these."""
@@ -126,7 +128,10 @@ class Call:
         attempts: int = 1,
         follow_preference: bool = False,
     ) -> Reply:
-        """Run on a shard (its primary unless the read preference is to be followed)."""
+        """Run on a shard (its primary unless the read preference is to be followed).
+
+        Within a transaction its statements join it; what the router asks for itself does not.
+        """
         preference = PRIMARY
         sent = dict(command)
         if self.user is not None:
@@ -134,7 +139,11 @@ class Call:
         if self.session.forwarded is not None:
             sent["$client"] = self.session.forwarded
         if self.lsid is not None:
-            sent["lsid"] = self.lsid
+            sent.setdefault("lsid", self.lsid)
+        joined = self.transaction if next(iter(command)) in STATEMENTS else None
+        if joined is not None:
+            sent = joined.join(shard, sent)
+            attempts = 1
         if self.preference is not PRIMARY:
             sent["$readPreference"] = self.preference
             if follow_preference:
@@ -149,6 +158,8 @@ class Call:
             patience=self._patience(),
         )
         self.saw(reply)
+        if joined is not None:
+            joined.answered(shard, reply.read_only)
         return reply
 
     def _patience(self) -> float:
@@ -178,6 +189,8 @@ class Call:
             try:
                 return await attempt(routing)
             except StaleRoutingError as error:
+                if self.transaction is not None:
+                    raise  # the shard aborted its part: the whole statement has to start over
                 await self.refresh(namespace, error.reply, rounds)
         raise CommandError(82, f"routing of {namespace} kept changing")
 

@@ -10,9 +10,11 @@ from bson import Int64
 from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.auth.privileges import Need, Requirement, Resource
+from shardhouse.router.commands import change_streams
 from shardhouse.router.commands.call import Call
 from shardhouse.router.cursors import Cursor
 from shardhouse.router.errors import CommandError, unauthorized, wrong_type
+from shardhouse.router.streams.stream import ChangeStream
 from shardhouse.router.upstream.client import Reply
 from shardhouse.router.upstream.encoder import ClusterCursorId, DirectCursorId
 from shardhouse.router.wire import raw
@@ -53,6 +55,7 @@ def opened(
                 owner=call.session.identity,
                 lsid=call.lsid,
                 needs=default if needs is None else needs,
+                transaction=call.transaction.number if call.transaction else None,
                 never_times_out=bool(call.body.get("noCursorTimeout")),
             )
         )
@@ -73,6 +76,8 @@ async def get_more(call: Call) -> raw.Document:
         )
     if cursor.session_id != (bytes(call.lsid["id"]) if call.lsid else None):
         raise CommandError(50738, f"cursor id {number} was created in another session")
+    if cursor.transaction != (call.transaction.number if call.transaction else None):
+        raise CommandError(50741, f"cursor id {number} belongs to another transaction")
     if cursor.in_use:
         raise CommandError(12051, f"cursor id {number} is already in use")
     call.require(cursor.needs)
@@ -89,6 +94,8 @@ async def get_more(call: Call) -> raw.Document:
 
 
 async def _next_batch(call: Call, cursor: Cursor) -> raw.Document:
+    if isinstance(cursor.stream, ChangeStream):
+        return await change_streams.next_batch(call, cursor, cursor.stream)
     clustered = isinstance(cursor.remote, ClusterCursorId)
     name = "clusterGetMore" if clustered else "getMore"
     command: dict[str, Any] = {name: cursor.remote, "collection": cursor.collection}
@@ -97,6 +104,8 @@ async def _next_batch(call: Call, cursor: Cursor) -> raw.Document:
             command[field] = call.body[field]
     if cursor.lsid is not None:
         command["lsid"] = cursor.lsid
+    if call.transaction is not None:
+        command |= call.transaction.fields
     reply = await call.router.cluster.run_on(cursor.address, cursor.shard, command, cursor.database)
     call.saw(reply)
     content = bytes(reply.fields["cursor"].raw)

@@ -19,14 +19,15 @@ from shardhouse.router.commands import stable_api, testing
 from shardhouse.router.commands.call import Call
 from shardhouse.router.commands.sessions import stamped
 from shardhouse.router.commands.table import ALIASES, TABLE, Row
+from shardhouse.router.commands.transactions import within
 from shardhouse.router.errors import (
-    RETRYABLE_WRITE_CODES,
     CommandError,
     unauthorized,
 )
 from shardhouse.router.fail_points import ConnectionDroppedError, InjectedError
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
+from shardhouse.router.transactions.labels import label
 from shardhouse.router.wire import raw
 from shardhouse.router.wire.messages import OP_QUERY, Request
 
@@ -61,7 +62,8 @@ async def answer(router: Router, session: ClientSession, command: Command) -> ra
         if failure is not None:
             await testing.suffer(call, failure)
         await _authorize(call, row)
-        reply = await row.handler(call)
+        told = "autocommit" in command.body or "startTransaction" in command.body
+        reply = await (within(call, row.handler) if told else row.handler(call))
         reply["ok"] = 1.0
         if failure is not None:
             testing.add_concern_error(reply, failure)
@@ -112,8 +114,6 @@ async def _authorize(call: Call, row: Row) -> None:
             call.router.clock.receive(raw.shallow(bytes(told.raw)), time.time())
         if "lsid" in command.body:
             call.lsid = stamped(command.body["lsid"], call.user)
-    if "autocommit" in command.body or "startTransaction" in command.body:
-        raise CommandError(115, "this router does not serve multi-document transactions yet")
     if "txnNumber" in command.body and call.lsid is None:
         raise CommandError(72, "Transaction number requires a session ID to also be specified")
     call.require(row.needs(command))
@@ -133,9 +133,14 @@ async def _current_user(call: Call) -> User | None:
 
 
 def _failed(call: Call, error: CommandError) -> raw.Document:
-    retryable = "txnNumber" in call.body and error.code in RETRYABLE_WRITE_CODES
-    if retryable and not isinstance(error, InjectedError):
-        error.labels.append("RetryableWriteError")
+    found = label(
+        call.command.name,
+        error.code,
+        in_transaction="autocommit" in call.body,
+        numbered="txnNumber" in call.body,
+    )
+    if found is not None and not isinstance(error, InjectedError):
+        error.labels.append(found)
     return error.document
 
 

@@ -35,7 +35,9 @@ async def explain(call: Call) -> raw.Document:
         if name is None or (inner.name == "find" and routing.table is None):
             return await _by_shard(call, routing, inner, verbosity)
         if inner.name == "aggregate" and is_change_stream(inner.body.get("pipeline")):
-            raise CommandError(115, "this router does not serve change streams yet")
+            raise CommandError(
+                72, "a change stream runs on every shard as it is: nothing to explain"
+            )
         command = {"explain": _inner(call, name, inner), "verbosity": verbosity}
         return (await through_cluster(call, routing, command)).fields
 

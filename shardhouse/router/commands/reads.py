@@ -15,7 +15,7 @@ from shardhouse.router.auth.pipelines import PLAIN_STAGES, is_change_stream, sta
 from shardhouse.router.catalog.cache import CONFIG, Routing
 from shardhouse.router.catalog.targeting import owner_of_filter
 from shardhouse.router.catalog.values import sort_key
-from shardhouse.router.commands import current_op
+from shardhouse.router.commands import change_streams, current_op, merged_reads
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, at_home, owners
 from shardhouse.router.commands.cursors import empty, opened
 from shardhouse.router.errors import CommandError, ShardReplyError, bad_value
@@ -50,6 +50,8 @@ async def find(call: Call) -> raw.Document:
                 return opened(call, reply, namespace, DirectCursorId)
         if tailable or call.body.get("awaitData"):
             raise bad_value("tailable cursor requested on non capped collection")
+        if call.transaction is not None:
+            return await merged_reads.find(call, routing, command)
         merged = call.build("clusterFind", call.command.collection)
         return await _open_through_cluster(call, routing, merged, namespace)
 
@@ -89,8 +91,10 @@ async def _end_unseen(call: Call, opening: asyncio.Task[raw.Document]) -> None:
 async def aggregate(call: Call) -> raw.Document:
     """aggregate."""
     pipeline = call.command.get("pipeline", list, [])
-    if is_change_stream(pipeline) or has_change_stream(pipeline):
-        raise CommandError(115, "this router does not serve change streams yet")
+    if is_change_stream(pipeline):
+        return await change_streams.watch(call)
+    if has_change_stream(pipeline):
+        raise CommandError(40602, "$changeStream is only valid as the first stage in a pipeline")
     whole = call.command.value in (1, 1.0)
     collection = "$cmd.aggregate" if whole else call.command.collection
     namespace = f"{call.db}.{collection}"
@@ -105,19 +109,37 @@ async def aggregate(call: Call) -> raw.Document:
     async def attempt(routing: Routing) -> raw.Document:
         if routing.database is None and not whole and plain:
             return empty(namespace)
-        target = single(routing, None) if plain and not call.body.get("explain") else None
+        target = _aggregate_target(call, routing, plain=plain)
         if target is not None:
             try:
                 command = call.build("aggregate", call.command.value)
+                if not plain:
+                    command["fromMongos"] = True
                 reply = await _direct(call, target, command)
             except ShardReplyError as error:
                 if error.code != _SHARDED_VIEW:
                     raise
             else:
                 return opened(call, reply, namespace, DirectCursorId)
+        if call.transaction is not None:
+            return await merged_reads.aggregate(call, routing)
         return await _open_through_cluster(call, routing, merged, namespace)
 
     return await call.routed(namespace, attempt)
+
+
+def _aggregate_target(call: Call, routing: Routing, *, plain: bool) -> Target | None:
+    if call.body.get("explain"):
+        return None
+    if call.transaction is None:
+        return single(routing, None) if plain else None
+    listed = stages(call.body["pipeline"])
+    query: bytes | None = None
+    if listed and listed[0][0] == "$match" and isinstance(listed[0][1], RawBSONDocument):
+        query = bytes(listed[0][1].raw)
+    if plain or routing.table is None:
+        return single(routing, query, has_collation=_collated(call, routing))
+    return None
 
 
 async def count(call: Call) -> raw.Document:
@@ -265,6 +287,8 @@ async def through_cluster(
     sequences: Sequence[tuple[str, bytes]] = (),
 ) -> Reply:
     """Let a shard run the command over all shards; one that holds data of it, if there is one."""
+    if call.transaction is not None and "explain" not in command:
+        raise CommandError(263, f"this {call.command.name} cannot be part of a transaction")
     if routing.table is not None:
         candidates = routing.table.shards
     elif routing.database is not None and routing.database.primary != CONFIG:

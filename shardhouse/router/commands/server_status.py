@@ -14,6 +14,7 @@ from shardhouse.router.catalog.cache import CONFIG
 from shardhouse.router.commands.call import Call
 from shardhouse.router.router import Router
 from shardhouse.router.statistics import resident_bytes
+from shardhouse.router.transactions.registry import counts as transaction_counts
 from shardhouse.router.wire import raw
 
 _OPERATIONS = ("insert", "query", "update", "delete", "getmore", "command")
@@ -85,6 +86,7 @@ def _status(router: Router) -> raw.Document:
             },
             "failedCommands": Int64(counts.failures),
         },
+        "transactions": transaction_counts(router.transactions),
         "upstream": {
             address: {"inUse": pool.in_use, "idle": pool.idle}
             for address, pool in router.cluster.pools.items()

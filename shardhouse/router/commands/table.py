@@ -32,6 +32,7 @@ from shardhouse.router.commands import (
     shards,
     stats,
     testing,
+    transactions,
     writes,
 )
 from shardhouse.router.commands.call import Call
@@ -219,6 +220,8 @@ TABLE: Mapping[str, Row] = {
     "killAllSessions": Row(needs.cluster("killAnySession"), sessions.kill_all),
     "killAllSessionsByPattern": Row(needs.nothing, sessions.kill_by_pattern),
     "refreshLogicalSessionCacheNow": Row(needs.nothing, sessions.refresh_cache),
+    "commitTransaction": _admin(needs.nothing, transactions.commit),
+    "abortTransaction": _admin(needs.nothing, transactions.abort),
     # diagnostics
     "serverStatus": Row(needs.cluster("serverStatus"), server_status.server_status),
     "connPoolStats": Row(needs.cluster("connPoolStats"), server_status.connection_pools),

@@ -81,6 +81,8 @@ async def write(call: Call) -> raw.Document:
             else:
                 pending, stale = await _cut(call, kind, routing, statements, pending, outcome)
         except StaleRoutingError as error:
+            if call.transaction is not None:
+                raise
             stale = error.reply
         if stale is None:
             return labelled(outcome.reply(), call.transaction_number)
@@ -99,7 +101,8 @@ def _must_cut(call: Call, routing: Routing, statements: Sequence[bytes]) -> bool
     table = routing.table
     if table is None or routing.buckets is not None or table.collection.is_timeseries:
         return False
-    return call.transaction_number is not None or len(statements) == 1
+    numbered = call.transaction_number is not None or call.transaction is not None
+    return numbered or len(statements) == 1
 
 
 async def _whole(call: Call, kind: _Kind, routing: Routing, statements: Sequence[bytes]) -> Reply:
@@ -139,7 +142,8 @@ async def _cut(
     outcome: Outcome,
 ) -> tuple[list[int], Mapping[str, Any] | None]:
     """Send each statement where it belongs; returns those to be sent again, and the reason."""
-    ordered = call.body.get("ordered", True)
+    # A transaction is over at its first error, and one session does one thing at a time.
+    ordered = call.body.get("ordered", True) or call.transaction is not None
     if routing.table is None:
         assert routing.database is not None
         groups = [_Group((routing.database.primary,), pending)]
@@ -213,16 +217,22 @@ async def _group(
                 _send(
                     call,
                     shard,
-                    {**command, **_versions(routing, shard, len(group.shards))},
+                    {**command, **_versions(call, routing, shard, len(group.shards))},
                     [(kind.field, payload)],
                 )
                 for shard in group.shards
             )
         )
     except StaleRoutingError as error:
+        if call.transaction is not None:
+            raise
         return indexes, error.reply
     except ShardReplyError as error:
-        if len(statements) == len(indexes) or error.code in RETRYABLE_WRITE_CODES:
+        if (
+            call.transaction is not None
+            or len(statements) == len(indexes)
+            or error.code in RETRYABLE_WRITE_CODES
+        ):
             raise
         for index in indexes[:1] if call.body.get("ordered", True) else indexes:
             outcome.fail(index, error)
@@ -243,8 +253,9 @@ def _remaining(call: Call, stale: list[int], indexes: list[int]) -> list[int]:
     return stale
 
 
-def _versions(routing: Routing, shard: str, shards: int) -> dict[str, Any]:
+def _versions(call: Call, routing: Routing, shard: str, shards: int) -> dict[str, Any]:
     if routing.table is None:
         assert routing.database is not None
         return at_home(routing.database)
-    return at(routing.table, shard) if shards == 1 else {"shardVersion": IGNORED}
+    exact = shards == 1 or call.transaction is not None  # a transaction can always start over
+    return at(routing.table, shard) if exact else {"shardVersion": IGNORED}

@@ -43,12 +43,16 @@ class StaleRoutingError(ShardReplyError):
 
 @dataclass(slots=True)
 class Reply:
-    """A successful answer: its fields (internal ones removed), who gave it, and its time."""
+    """A successful answer: its fields (internal ones removed), who gave it, and its time.
+
+    `read_only` is what a participant of a transaction says of all its part so far.
+    """
 
     fields: raw.Document
     address: str
     shard: str
     time: Timestamp | None
+    read_only: bool | None = None
 
 
 class Cluster:
@@ -197,10 +201,11 @@ class Cluster:
             self._clock.config_time is None or config_time > self._clock.config_time
         ):
             self._clock.config_time = config_time
+        read_only = fields.get("readOnly")
         for name in INTERNAL_FIELDS:
             fields.pop(name, None)
         if fields.get("ok") == 1:
-            return Reply(fields, address, shard, time)
+            return Reply(fields, address, shard, time, read_only)
         refusal = error_of(fields)
         if refusal.code in NOT_PRIMARY_CODES:
             self._suspect(shard, address, refusal.message)

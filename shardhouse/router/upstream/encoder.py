@@ -17,9 +17,11 @@ from typing import Any
 
 from bson import Int64, Timestamp
 
-from shardhouse.router.upstream.rules import EXPLAINABLE, RULES, TRANSACTION, Rule
+from shardhouse.router.upstream.rules import ENDINGS, EXPLAINABLE, RULES, Rule
 from shardhouse.router.wire import raw
 
+_OF_A_TRANSACTION = frozenset({"autocommit", "startTransaction", "coordinator"})
+_NUMBERS = _OF_A_TRANSACTION | {"txnNumber", "stmtIds"}
 _CHANGE_STREAM = b"\x03$changeStream\0"  # a field of that name that holds an object
 
 
@@ -66,7 +68,10 @@ def encode(
         raise ForbiddenError("killCursors may only name cursors of plain commands")
     elif name == "getMore" and not isinstance(command[name], DirectCursorId):
         raise ForbiddenError("getMore may only name a cursor of a plain command")
-    _check_concerns(name, rule, command)
+    if not _OF_A_TRANSACTION.isdisjoint(command):
+        _check_transaction(name, command)
+    else:
+        _check_concerns(name, rule, command)
     return Encoded(name, raw.encode({**command, "$db": db}), sequences)
 
 
@@ -103,7 +108,7 @@ def _check_fields(name: str, command: Mapping[str, Any]) -> Rule:
 def _check_cluster(
     name: str, command: Mapping[str, Any], sequences: Sequence[tuple[str, bytes]]
 ) -> None:
-    if not TRANSACTION.isdisjoint(command) or "stmtIds" in command:
+    if not _NUMBERS.isdisjoint(command):
         raise ForbiddenError(f"{name} may not carry a transaction number")
     if command.get("tailable") or command.get("awaitData"):
         raise ForbiddenError(f"{name} may not be tailable")
@@ -131,10 +136,19 @@ def _check_explain(command: Mapping[str, Any]) -> None:
         _check_cluster(name, inner, ())
 
 
+def _check_transaction(name: str, command: Mapping[str, Any]) -> None:
+    """Only the first statement states a read concern, only the ending a write concern."""
+    if command.get("autocommit") is not False or not {"lsid", "txnNumber"} <= command.keys():
+        raise ForbiddenError(f"{name} in a transaction needs its session and its number")
+    first = "startTransaction" in command
+    if first != ("readConcern" in command) or ("coordinator" in command and not first):
+        raise ForbiddenError(f"{name} must bring the read concern exactly if it comes first")
+    if (name in ENDINGS) != ("writeConcern" in command):
+        raise ForbiddenError(f"{name} may state a write concern only to end the transaction")
+
+
 def _check_concerns(name: str, rule: Rule, command: Mapping[str, Any]) -> None:
     """Cluster members must state their concerns; the server refuses the request otherwise."""
-    if "autocommit" in command:
-        return
     if rule.read_concern and "readConcern" not in command:
         raise ForbiddenError(f"{name} needs a readConcern")
     if rule.write_concern and "writeConcern" not in command and "explain" not in command:

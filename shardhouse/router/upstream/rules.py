@@ -25,6 +25,9 @@ CLIENT_GENERIC = _words(
 )
 """Generic arguments; read by the router itself, none is copied to a shard unread."""
 
+ENDINGS = _words("commitTransaction abortTransaction coordinateCommitTransaction")
+"""What ends a transaction: the only commands in it with a write concern."""
+
 VERSIONS = frozenset({"shardVersion", "databaseVersion"})
 TRANSACTION = _words("txnNumber autocommit startTransaction coordinator")
 
@@ -57,7 +60,7 @@ def _rule(
     return Rule(_words(client), added | extra | GENERIC, read, write, cluster)
 
 
-_DIRECT_WRITE = VERSIONS | TRANSACTION | {"stmtIds"}
+_DIRECT_WRITE = VERSIONS | TRANSACTION | {"stmtIds", "readConcern"}
 _DIRECT_READ = VERSIONS | TRANSACTION
 _NONE: frozenset[str] = frozenset()
 
@@ -116,8 +119,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "clusterDelete": _rule("deletes ordered let", _NONE, concerns="w", cluster=True),
     # collections, indexes, databases
-    "create": _rule(_CREATE, _DDL, concerns="w"),
-    "createIndexes": _rule("indexes commitQuorum", VERSIONS, concerns="w"),
+    "create": _rule(_CREATE, _DDL | TRANSACTION | {"readConcern"}, concerns="w"),
+    "createIndexes": _rule("indexes commitQuorum", _DIRECT_READ | {"readConcern"}, concerns="w"),
     "listCollections": _rule("filter nameOnly authorizedCollections cursor", _DDL),
     "listIndexes": _rule("cursor", VERSIONS),
     "listDatabases": _rule("filter nameOnly authorizedDatabases", _NONE),
@@ -205,6 +208,11 @@ RULES: Mapping[str, Rule] = {
     "refreshSessions": _rule(),
     "killSessions": _rule(),
     "killAllSessionsByPattern": _rule(),
+    "commitTransaction": _rule("recoveryToken", TRANSACTION, concerns="w"),
+    "abortTransaction": _rule("recoveryToken", TRANSACTION, concerns="w"),
+    "coordinateCommitTransaction": _rule("", TRANSACTION | {"participants"}, concerns="w"),
+    # change streams
+    "appendOplogNote": _rule("", "maxClusterTime data", concerns="w"),
 }
 
 EXPLAINABLE = _words(

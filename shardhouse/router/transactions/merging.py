@@ -1,0 +1,106 @@
+"""A read over several shards within a transaction: what each shard does, what remains. Pure.
+
+Cluster commands cannot run in a transaction, so the shards' cursors are merged on one of the shards
+by the internal stage `$mergeCursors` (tried against 6.0.5), which the rest of the pipeline follows.
+What a shard does is cut at the first stage that needs to see the documents of all shards; asked
+for `needsMerge`, shards deliver sort keys and scores along with the documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bson import Int64
+
+from shardhouse.router.wire import raw
+
+_ALONE = frozenset(
+    {
+        "$addFields", "$match", "$project", "$redact", "$replaceRoot", "$replaceWith", "$set",
+        "$unset", "$unwind",
+    }
+)  # fmt: skip
+"""Stages that look at one document at a time."""
+
+AT_HOME = frozenset({"$lookup", "$graphLookup", "$unionWith"})
+"""Stages that read unsharded collections, which the database's primary shard holds."""
+
+Stage = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """`shards` is what every shard runs: a pipeline, or the fields of a find. Its results arrive
+    in the order of `sort`, if given, and go through `rest`."""
+
+    shards: Any
+    rest: Sequence[Stage]
+    sort: Any = None
+
+
+def divide(stages: Sequence[tuple[str, Any]]) -> Division:
+    """Divide an aggregation pipeline."""
+    if stages and stages[0][0] == "$geoNear":
+        nearest = {"$sort": {_distance_field(stages[0][1]): 1}}
+        return Division([_stage(stages[0])], [nearest, *map(_stage, stages[1:])])
+    cut = next((i for i, (name, _) in enumerate(stages) if name not in _ALONE), len(stages))
+    before, after = list(map(_stage, stages[:cut])), list(map(_stage, stages[cut:]))
+    if cut < len(stages) and stages[cut][0] == "$sort":
+        return Division([*before, after[0]], after[1:], stages[cut][1])
+    return Division(before, after)
+
+
+def divide_find(command: Mapping[str, Any]) -> Division:
+    """Divide a find: skip and limit count what all shards found."""
+    fields = dict(command)
+    skip, limit = int(fields.pop("skip", 0) or 0), int(fields.pop("limit", 0) or 0)
+    batch = fields.pop("batchSize", None)
+    if fields.pop("singleBatch", False) and not limit:
+        limit = int(batch or 101)
+    rest: list[Stage] = [{"$skip": Int64(skip)}] if skip else []
+    if limit:
+        fields["limit"] = Int64(skip + limit)
+        rest.append({"$limit": Int64(limit)})
+    sort = fields.get("sort")
+    if sort is None or not raw.deep(sort) or "$natural" in raw.deep(sort):
+        return Division(fields, rest)
+    projection = raw.shallow(raw.encode(fields.get("projection") or {}))
+    # The server takes this field for the sort key's place and never shows it.
+    fields["projection"] = {**projection, "$sortKey": {"$meta": "sortKey"}}
+    return Division(fields, rest, sort)
+
+
+def merge_stage(
+    namespace: str, cursors: Sequence[tuple[str, str, Any]], transaction: Mapping[str, Any],
+    sort: Any,
+) -> Stage:  # fmt: skip
+    """The stage that reads cursors, each given as `(shard, address, cursor document)`."""
+    spec: dict[str, Any] = {
+        **transaction,
+        "compareWholeSortKey": False,
+        "remotes": [
+            {
+                "shardId": shard,
+                "hostAndPort": address,
+                "cursorResponse": {"cursor": cursor, "ok": 1},
+            }
+            for shard, address, cursor in cursors
+        ],
+        "tailableMode": "normal",
+        "nss": namespace,
+        "allowPartialResults": False,
+        "recordRemoteOpWaitTime": False,
+    }
+    if sort is not None:
+        spec["sort"] = sort
+    return {"$mergeCursors": spec}
+
+
+def _stage(stage: tuple[str, Any]) -> Stage:
+    return {stage[0]: stage[1]}
+
+
+def _distance_field(spec: Any) -> str:
+    return str(raw.deep(spec).get("distanceField", "$sortKey"))
