@@ -4,7 +4,7 @@ Whatever changes an instance, or a node, tag or job of it, raises its `revision`
 it is good as long as the revision stays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -144,9 +144,11 @@ def load_all(connection: Connection, ids: Sequence[str]) -> list[Instance]:
     return assemble(connection, rows)
 
 
-def live(connection: Connection) -> list[Instance]:
-    """Every instance of every project that is not deleted, oldest first."""
-    query = select(INSTANCES).where(INSTANCES.c.deleted_at.is_(None))
+def live(connection: Connection, statuses: Iterable[Status]) -> list[Instance]:
+    """Every instance of every project that has one of these statuses, oldest first."""
+    query = select(INSTANCES).where(
+        INSTANCES.c.deleted_at.is_(None), INSTANCES.c.status.in_(list(statuses))
+    )
     return assemble(connection, connection.execute(query.order_by(INSTANCES.c.created_at)).all())
 
 

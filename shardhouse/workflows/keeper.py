@@ -23,7 +23,7 @@ FIRST_DELAY = 0.5
 LONGEST_DELAY = 60.0
 STEADY = 60.0
 """Seconds a process must have run for its next death to count as its first."""
-INTERVAL = 2.0
+INTERVAL = 5.0
 """Seconds after which new instances are noticed."""
 log = structlog.get_logger()
 

@@ -27,8 +27,7 @@ SERVING = frozenset({Status.NORMAL, Status.ABNORMAL, Status.DATA_DISK_FULL, Stat
 def serving(context: Context) -> list[Instance]:
     """The instances whose processes should run, of all projects."""
     with context.database.read() as connection:
-        living = instances.live(connection)
-    return [instance for instance in living if instance.status in SERVING]
+        return instances.live(connection, SERVING)
 
 
 def launcher(context: Context, instance: Instance) -> Launch:

@@ -120,7 +120,7 @@ def test_a_deleted_instance_is_listed_nowhere(database: Database, instance: Inst
         instances.mark_deleted(connection, instance.id, NOW)
     with database.read() as connection:
         assert instances.find(connection, PROJECT, instance.id) is None
-        assert instances.live(connection) == []
+        assert instances.live(connection, list(Status)) == []
         assert instances.count_by_mode(connection, PROJECT) == {}
         kept = instances.load(connection, instance.id)
     assert kept is not None
