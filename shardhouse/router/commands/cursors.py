@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -82,6 +84,12 @@ async def get_more(call: Call) -> raw.Document:
         raise CommandError(12051, f"cursor id {number} is already in use")
     call.require(cursor.needs)
     cursor.in_use = True
+    if isinstance(cursor.remote, ClusterCursorId):
+        return await _uninterrupted(call, cursor)
+    return await _continue(call, cursor)
+
+
+async def _continue(call: Call, cursor: Cursor) -> raw.Document:
     try:
         return await _next_batch(call, cursor)
     except BaseException:
@@ -91,6 +99,25 @@ async def get_more(call: Call) -> raw.Document:
     finally:
         cursor.in_use = False
         cursor.touched = time.monotonic()
+
+
+async def _uninterrupted(call: Call, cursor: Cursor) -> raw.Document:
+    """The next batch of a cluster cursor. If the client goes away meanwhile, the batch is awaited
+    and the cursor ended: a node that is interrupted in it may leave the cursors of other shards
+    behind, where nobody can reach them any more."""
+    batch = asyncio.create_task(_continue(call, cursor))
+    try:
+        return await asyncio.shield(batch)
+    except asyncio.CancelledError:
+        call.router.later(_end_after(call, batch, cursor))
+        raise
+
+
+async def _end_after(call: Call, batch: asyncio.Task[raw.Document], cursor: Cursor) -> None:
+    with contextlib.suppress(CommandError):
+        await batch
+        if call.router.cursors.get(cursor.id) is cursor:
+            await call.router.kill_cursor(cursor)
 
 
 async def _next_batch(call: Call, cursor: Cursor) -> raw.Document:
