@@ -75,10 +75,6 @@ def _status(router: Router) -> raw.Document:
         "mem": {"bits": 64, "resident": resident_bytes() >> 20, "virtual": _virtual() >> 20,
                 "supported": True},
         "sharding": _sharding(router),
-        "shardingStatistics": {
-            "numHostsTargeted": {},
-            "catalogCache": {"numDatabaseEntries": Int64(0), "numCollectionEntries": Int64(0)},
-        },
         "metrics": {
             "cursor": {
                 "open": {"total": Int64(len(router.cursors))},
