@@ -1,6 +1,6 @@
 """Log lines: one JSON object per event, in the layout of MongoDB's own log. Never a secret.
 
-Callers pass names, numbers and addresses; command bodies and documents are not logged anywhere.
+Callers pass names, numbers and addresses; commands are logged by `slow_log` alone.
 """
 
 from __future__ import annotations
@@ -45,9 +45,17 @@ class Log:
         """Close the file."""
         self._stream.close()
 
-    def note(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
-        """An event worth knowing."""
-        self._write("I", component, message, ctx, attr)
+    def note(
+        self,
+        component: str,
+        message: str,
+        ctx: str = "main",
+        *,
+        number: int | None = None,
+        **attr: Any,
+    ) -> None:
+        """An event worth knowing; `number` is the event's in MongoDB's own log, if it has one."""
+        self._write("I", component, message, ctx, attr, number)
 
     def alert(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
         """An event that needs attention if it goes on."""
@@ -58,7 +66,13 @@ class Log:
         self._write("E", component, message, ctx, attr)
 
     def _write(
-        self, severity: str, component: str, message: str, ctx: str, attr: dict[str, Any]
+        self,
+        severity: str,
+        component: str,
+        message: str,
+        ctx: str,
+        attr: dict[str, Any],
+        number: int | None = None,
     ) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         event: dict[str, Any] = {
@@ -68,6 +82,8 @@ class Log:
             "ctx": ctx,
             "msg": message,
         }
+        if number is not None:
+            event["id"] = number
         if attr:
             event["attr"] = attr
         line = json.dumps(event, default=str, separators=(",", ":"))

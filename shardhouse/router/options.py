@@ -7,9 +7,11 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from shardhouse.router import MONGODB_VERSION
+
+_N = TypeVar("_N", int, float)
 
 
 class OptionError(ValueError):
@@ -30,6 +32,8 @@ class Options:
     pid_file: str | None = None
     max_connections: int = 65536
     parameters: Mapping[str, str] = field(default_factory=dict)
+    slow_milliseconds: int = 100
+    slow_sample_rate: float = 1.0
     tls_mode: str = "disabled"
     tls_certificate: str | None = None
     tls_ca: str | None = None
@@ -55,6 +59,8 @@ _FILE_KEYS = {
     "net.tls.CAFile": "tlsCAFile",
     "net.tls.clusterFile": "tlsClusterFile",
     "net.tls.allowConnectionsWithoutCertificates": "tlsAllowConnectionsWithoutCertificates",
+    "operationProfiling.slowOpThresholdMs": "slowms",
+    "operationProfiling.slowOpSampleRate": "slowOpSampleRate",
     "systemLog.destination": "",
     "systemLog.path": "logpath",
     "systemLog.logAppend": "logappend",
@@ -82,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--logappend", action="store_true", default=None)
     add("--pidfilepath", metavar="FILE")
     add("--maxConns", type=int, metavar="N")
+    add("--slowms", type=int, metavar="MS", help="log operations that take longer")
+    add("--slowOpSampleRate", type=float, metavar="0..1", help="the part of them that is logged")
     add("--setParameter", action="append", metavar="NAME=VALUE")
     add("--config", "-f", metavar="FILE", help="a YAML file with the same options")
     add("--tlsMode", choices=("disabled", "requireTLS"))
@@ -96,7 +104,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def parse(argv: Sequence[str]) -> Options:
     """Options from arguments, which win over those of `--config`; OptionError if they are wrong."""
-    given = {name: value for name, value in vars(_parser().parse_args(argv)).items() if value}
+    arguments = vars(_parser().parse_args(argv))
+    given = {name: value for name, value in arguments.items() if value not in (None, False)}
     values: dict[str, Any] = {**_from_file(given.get("config")), **given}
     name, members = _config_servers(values.get("configdb"))
     options = Options(
@@ -110,6 +119,10 @@ def parse(argv: Sequence[str]) -> Options:
         pid_file=values.get("pidfilepath"),
         max_connections=int(values.get("maxConns", 65536)),
         parameters=_parameters(values.get("setParameter", ())),
+        slow_milliseconds=_number("--slowms", values.get("slowms", 100), -1, 2**31 - 1, int),
+        slow_sample_rate=_number(
+            "--slowOpSampleRate", values.get("slowOpSampleRate", 1.0), 0, 1, float
+        ),
         tls_mode=values.get("tlsMode", "disabled"),
         tls_certificate=values.get("tlsCertificateKeyFile"),
         tls_ca=values.get("tlsCAFile"),
@@ -150,6 +163,12 @@ def _port(value: object) -> int:
     if isinstance(value, int) and 0 < value < 65536:
         return value
     raise OptionError(f"--port must be 1 to 65535, not {value!r}")
+
+
+def _number(option: str, value: object, low: int, high: int, kind: type[_N]) -> _N:
+    if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+        return kind(value)
+    raise OptionError(f"{option} must be {low} to {high}, not {value!r}")
 
 
 def _split(text: str) -> list[str]:

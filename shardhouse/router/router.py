@@ -23,6 +23,7 @@ from shardhouse.router.fail_points import FailPoints
 from shardhouse.router.logs import Log
 from shardhouse.router.options import Options
 from shardhouse.router.parameters import Parameters
+from shardhouse.router.slow_log import SlowLog
 from shardhouse.router.statistics import Statistics
 from shardhouse.router.transactions.registry import Transactions
 from shardhouse.router.upstream.client import MAJORITY_WRITE, Cluster
@@ -50,7 +51,12 @@ class Router:
         self.statistics = Statistics()
         self.parameters = Parameters(options.parameters)
         self.fail_points = FailPoints()
-        self.slow = 0.1  # seconds from which a command is logged
+        self.slow_log = SlowLog(
+            log,
+            options.slow_milliseconds,
+            options.slow_sample_rate,
+            self.parameters["logLevel"],
+        )
         self.secret = os.urandom(32)
         self.default_write_concern: Mapping[str, Any] = {"w": "majority", "wtimeout": 0}
         self.default_read_concern: Mapping[str, Any] = {"level": "local"}

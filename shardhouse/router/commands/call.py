@@ -46,6 +46,7 @@ class Call:
     operation_time: Timestamp | None = None
     preference: Mapping[str, Any] = field(default_factory=lambda: PRIMARY)
     transaction: Transaction | None = None
+    shards: tuple[str, ...] = ()  # those that worked for it
 
     @property
     def body(self) -> raw.Document:
@@ -158,6 +159,8 @@ class Call:
             patience=self._patience(),
         )
         self.saw(reply)
+        if shard not in self.shards:
+            self.shards += (shard,)
         if joined is not None:
             joined.answered(shard, reply.read_only)
         return reply

@@ -83,12 +83,11 @@ async def answer(router: Router, session: ClientSession, command: Command) -> ra
         )  # fmt: skip
         reply = CommandError(1, "an internal error occurred").document
     took = time.monotonic() - began
-    if took > router.slow and command.name not in _HELLO:
-        router.log.note(
-            "COMMAND", "Slow query", session.context, command=command.name, db=command.db,
-            durationMillis=int(took * 1000), ok=reply.get("ok"),
-        )  # fmt: skip
-    return _timed(call, reply)
+    reply = _timed(call, reply)
+    if took > router.slow_log.limit:
+        known = command.name in TABLE
+        router.slow_log.report(session, command, reply, took, len(call.shards), known=known)
+    return reply
 
 
 def _row(command: Command) -> Row:

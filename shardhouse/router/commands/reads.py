@@ -301,7 +301,9 @@ async def through_cluster(
         raise CommandError(70, "the cluster has no shards yet")
     shard = random.choice(candidates)  # noqa: S311 spreads load
     attempts = READ_ATTEMPTS if _only_reads(command) else 1
-    return await call.run(shard, command, sequences=sequences, attempts=attempts)
+    reply = await call.run(shard, command, sequences=sequences, attempts=attempts)
+    call.shards = tuple(candidates)
+    return reply
 
 
 def _only_reads(command: Mapping[str, Any]) -> bool:

@@ -48,6 +48,7 @@ async def set_parameter(call: Call) -> raw.Document:
     if len(given) > 1:
         raise bad_value("only one parameter can be set at a time")
     was = call.router.parameters.set(given[0], call.body[given[0]])
+    call.router.slow_log.verbosity = call.router.parameters["logLevel"]
     return {"was": was}
 
 
@@ -64,14 +65,19 @@ async def set_defaults(call: Call) -> raw.Document:
 
 
 async def profile(call: Call) -> raw.Document:
-    """profile: a router has no profiler, only the limit from which commands are logged as slow."""
-    level = call.command.value
-    if not isinstance(level, int | float) or isinstance(level, bool):
-        raise CommandError(14, "BSON field 'profile.profile' is the wrong type, expected 'int'")
+    """profile: a router has no profiler, only what of its operations it logs as slow."""
+    level = call.command.get("profile", (int, float))
     if level not in (0, -1):
         raise bad_value("Profiling is not permitted on mongos: the level must be 0")
-    was = int(call.router.slow * 1000)
+    slow_log = call.router.slow_log
+    was = {"was": 0, "slowms": slow_log.milliseconds, "sampleRate": slow_log.sample_rate}
     slow = call.command.get("slowms", (int, float))
-    if slow is not None and level == 0:
-        call.router.slow = float(slow) / 1000
-    return {"was": 0, "slowms": was, "sampleRate": 1.0}
+    rate = call.command.get("sampleRate", (int, float))
+    if call.body.get("filter") not in (None, "unset"):
+        raise CommandError(115, "This router logs slow operations by time only, not by a filter")
+    if rate is not None and not 0 <= rate <= 1:
+        raise bad_value("'sampleRate' must be between 0.0 and 1.0 inclusive")
+    if level == 0:
+        slow_log.milliseconds = slow_log.milliseconds if slow is None else int(slow)
+        slow_log.sample_rate = slow_log.sample_rate if rate is None else float(rate)
+    return was
