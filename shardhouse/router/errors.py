@@ -42,8 +42,10 @@ CODE_NAMES: Mapping[int, str] = {
     93: "InvalidSSLConfiguration",
     100: "UnsatisfiableWriteConcern",
     115: "CommandNotSupported",
+    112: "WriteConflict",
     117: "ConflictingOperationInProgress",
     118: "NamespaceNotSharded",
+    121: "DocumentValidationFailure",
     133: "FailedToSatisfyReadPreference",
     166: "CommandNotSupportedOnView",
     225: "TransactionTooOld",
@@ -59,6 +61,7 @@ CODE_NAMES: Mapping[int, str] = {
     325: "APIMismatchError",
     334: "MechanismUnavailable",
     352: "UnsupportedOpQueryCommand",
+    11000: "DuplicateKey",
     11601: "Interrupted",
     12051: "CursorInUse",
 }
@@ -71,6 +74,10 @@ RETRYABLE_WRITE_CODES = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 1
 
 STALE_CODES = frozenset({249, 13388})
 """StaleDbVersion and StaleConfig: never shown to a client, they mean "refresh and send again"."""
+
+
+WOULD_CHANGE_OWNING_SHARD = 283
+"""An update would move its document to another shard; the reply tells it before and after."""
 
 
 def code_name(code: int) -> str:
@@ -133,6 +140,14 @@ class NodeUnreachableError(CommandError):
 
     def __init__(self, address: str, reason: object) -> None:
         super().__init__(6, f"Error connecting to {address} :: caused by :: {reason}")
+
+
+def caused_by(context: str, error: CommandError) -> CommandError:
+    """The same error, with what the router was doing put before it as a server would."""
+    message = f"{context} :: caused by :: {error.message}"
+    if isinstance(error, ShardReplyError):
+        return type(error)({**error.reply, "errmsg": message})
+    return CommandError(error.code, message, labels=error.labels, extra=error.extra)
 
 
 class ProtocolError(Exception):

@@ -13,7 +13,12 @@ from bson.datetime_ms import DatetimeMS
 
 from shardhouse.router.catalog.cache import Catalog
 from shardhouse.router.catalog.chunks import Collection, bound, build
-from shardhouse.router.catalog.targeting import has_exact_id, key_of_filter, owner_of_document
+from shardhouse.router.catalog.targeting import (
+    has_exact_id,
+    key_of_filter,
+    may_change_key,
+    owner_of_document,
+)
 from shardhouse.router.catalog.values import hashed, sort_key
 from shardhouse.router.catalog.versions import UNSHARDED
 from shardhouse.router.errors import CommandError
@@ -146,6 +151,30 @@ def test_nested_and_compound_keys():
     with pytest.raises(CommandError) as refused:
         owner_of_document(routes, raw.encode({"a": [{"b": 1}]}))
     assert refused.value.code == 61
+
+
+@pytest.mark.parametrize(
+    ("change", "may"),
+    [
+        ({"$set": {"n": 1}, "$inc": {"kk": 1, "k2.x": 1}}, False),
+        ({"$set": {"a": 1, "k.b": 2}}, True),
+        ({"$unset": {"k": ""}}, True),
+        ({"$set": {"k.b.c": 1}}, True),
+        ({"$rename": {"n": "m"}}, False),
+        ({"$rename": {"n": "k.b"}}, True),
+        ({"$set": 5}, False),  # the shard has its own words for this
+        ({"k": {"b": 1}, "n": 1}, False),
+        ({"k": {"b": 1.0}}, False),
+        ({"k": {"b": 2}}, True),
+        ({"k": {"b": [1]}}, True),
+        ({}, True),
+        ([{"$set": {"n": 1}}], True),
+    ],
+)
+def test_which_updates_may_change_the_key(change, may):
+    sharded = table({**TWO[0], "min": {"k.b": MinKey()}, "max": {"k.b": MaxKey()}}, key={"k.b": 1})
+    statement = raw.encode({"q": {"k.b": 1}, "u": change})
+    assert may_change_key(sharded, statement) is may
 
 
 def test_exact_id():

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from shardhouse.router.catalog.chunks import RoutingTable
 from shardhouse.router.catalog.values import NULL, SortKey, hashed, sort_key
 from shardhouse.router.errors import CommandError
 from shardhouse.router.wire import raw
 
 _Value = tuple[int, bytes]
-_ARRAY, _OBJECT, _REGEX, _UNDEFINED = 0x04, 0x03, 0x0B, 0x06
+_STRING, _ARRAY, _OBJECT, _REGEX, _UNDEFINED = 0x02, 0x04, 0x03, 0x0B, 0x06
 _COLLATABLE = frozenset({0x02, 0x03, 0x04, 0x0E})
 
 
 def owner_of_document(table: RoutingTable, document: bytes) -> str:
     """The shard a whole document belongs to; ShardKeyNotFound (61) if arrays are in its key."""
+    return table.owner(_key_of_document(table, document))
+
+
+def _key_of_document(table: RoutingTable, document: bytes) -> SortKey:
     key: list[SortKey] = []
     for path, kind in table.collection.key.items():
         value = _at_path(document, path.split("."))
         key.append(_component(kind, value or (NULL, b"")))
-    return table.owner(tuple(key))
+    return tuple(key)
 
 
 def _at_path(document: bytes, path: list[str]) -> _Value | None:
@@ -54,6 +60,39 @@ def key_of_filter(table: RoutingTable, query: bytes, *, collated: bool = False) 
             return None
         key.append(_component(kind, value))
     return tuple(key)
+
+
+def may_change_key(table: RoutingTable, statement: bytes) -> bool:
+    """Whether an update statement could give a document another shard key."""
+    update = raw.find(statement, "u")
+    if update is None or update.kind != _OBJECT:
+        return True  # a pipeline can do anything
+    if not _operators(update.value):
+        query = raw.find(statement, "q")
+        try:
+            replaced = _key_of_document(table, update.value)
+        except CommandError:
+            return True
+        return query is None or key_of_filter(table, query.value) != replaced
+    return any(
+        _overlap(changed, path)
+        for kind, operator, start, end in raw.elements(update.value)
+        if kind == _OBJECT
+        for changed in _changed(operator, update.value[start:end])
+        for path in table.collection.key
+    )
+
+
+def _changed(operator: str, fields: bytes) -> Iterator[str]:
+    """The paths an update operator changes."""
+    for kind, path, start, end in raw.elements(fields):
+        yield path
+        if operator == "$rename" and kind == _STRING:
+            yield fields[start + 4 : end - 1].decode("utf-8", "surrogateescape")
+
+
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def has_exact_id(query: bytes) -> bool:

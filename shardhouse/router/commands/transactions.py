@@ -11,14 +11,17 @@ from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call
 from shardhouse.router.errors import CommandError, NodeUnreachableError, wrong_type
-from shardhouse.router.transactions.labels import NO_SUCH_TRANSACTION, SNAPSHOT_CODES
+from shardhouse.router.transactions.labels import (
+    NO_SUCH_TRANSACTION,
+    SNAPSHOT_CODES,
+    UNSELECTABLE,
+)
 from shardhouse.router.transactions.plan import CommitPlan, plan, recovery
 from shardhouse.router.transactions.transaction import LEVELS, Phase, Transaction
 from shardhouse.router.upstream.client import PRIMARY, StaleRoutingError
 from shardhouse.router.wire import raw
 
 _ROUNDS = 5
-_UNSELECTABLE = 133
 _SERVED = frozenset(
     {
         "abortTransaction", "aggregate", "commitTransaction", "create", "createIndexes", "delete",
@@ -45,7 +48,7 @@ async def within(call: Call, handler: Handler) -> raw.Document:
         if not call.body.get("startTransaction"):
             _continue(call)  # it may have ended while we waited for our turn
         call.transaction = transaction
-        reply = await _statement(call, transaction, handler)
+        reply = await statement(call, transaction, handler)
         call.router.transactions.contacted += len(transaction.newcomers)
     return reply | {"recoveryToken": transaction.recovery_token}
 
@@ -96,7 +99,8 @@ def _continue(call: Call) -> Transaction:
     return call.router.transactions.current(call.lsid, call.body["txnNumber"])
 
 
-async def _statement(call: Call, transaction: Transaction, handler: Handler) -> raw.Document:
+async def statement(call: Call, transaction: Transaction, handler: Handler) -> raw.Document:
+    """Run one statement in a transaction; whatever goes wrong ends that on all shards."""
     rounds = 0
     while True:
         transaction.begin_statement(call.router.clock.now)
@@ -187,7 +191,7 @@ async def _end(call: Call, shard: str, command: dict[str, Any]) -> raw.Document:
     try:
         reply = await outside.run(shard, command, db="admin", attempts=READ_ATTEMPTS)
     except CommandError as error:
-        if error.code == _UNSELECTABLE:  # no driver would take this for an unknown outcome
+        if error.code == UNSELECTABLE:  # no driver would take this for an unknown outcome
             raise NodeUnreachableError(shard, error.message) from error
         raise
     if outside.operation_time is not None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from shardhouse.router.catalog.cache import Routing
 from shardhouse.router.catalog.chunks import RoutingTable
+from shardhouse.router.catalog.targeting import may_change_key
 from shardhouse.router.catalog.versions import IGNORED
 from shardhouse.router.commands.call import STALE_ROUNDS, Call, at, at_home
 from shardhouse.router.commands.outcome import Outcome, first_stale, labelled
@@ -21,6 +22,7 @@ from shardhouse.router.commands.reads import through_cluster
 from shardhouse.router.commands.write_targets import shards_of, with_id
 from shardhouse.router.errors import (
     RETRYABLE_WRITE_CODES,
+    WOULD_CHANGE_OWNING_SHARD,
     CommandError,
     ShardReplyError,
 )
@@ -28,6 +30,10 @@ from shardhouse.router.upstream.client import Reply, StaleRoutingError
 from shardhouse.router.wire import raw
 
 MAX_STATEMENTS = 100_000
+_MOVE_IN_BATCH = (
+    "Document shard key value updates that cause the doc to move shards must be sent with write"
+    " batch of size 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class _Group:
     shards: tuple[str, ...]
     indexes: list[int]
     error: CommandError | None = None
+    alone: bool = False
 
 
 async def write(call: Call) -> raw.Document:
@@ -185,7 +192,10 @@ async def _plan(
                 return groups
             outcome.fail(index, error)
             continue
-        if ordered and groups and groups[-1].shards == shards:
+        if call.command.name == "update" and may_change_key(table, statements[index]):
+            # A shard refuses all it was sent at once if one document would have to leave it.
+            groups.append(_Group(shards, [index], alone=True))
+        elif ordered and groups and groups[-1].shards == shards and not groups[-1].alone:
             groups[-1].indexes.append(index)
         elif not ordered and shards in by_shards:
             by_shards[shards].indexes.append(index)
@@ -228,6 +238,12 @@ async def _group(
             raise
         return indexes, error.reply
     except ShardReplyError as error:
+        if error.code == WOULD_CHANGE_OWNING_SHARD and len(statements) > 1:
+            refused = CommandError(72, _MOVE_IN_BATCH)
+            if call.transaction is not None:
+                raise refused from error
+            outcome.fail(indexes[0], refused)
+            return [], None
         if (
             call.transaction is not None
             or len(statements) == len(indexes)

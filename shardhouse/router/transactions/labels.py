@@ -15,7 +15,7 @@ SNAPSHOT_CODES = frozenset({239, 246})
 """SnapshotTooOld, SnapshotUnavailable: another point in time may do."""
 
 NO_SUCH_TRANSACTION, TRANSACTION_COMMITTED = 251, 256
-_UNSELECTABLE = 133
+UNSELECTABLE = 133
 _CONFLICTS = frozenset({24, 112, 267}) | SNAPSHOT_CODES | STALE_CODES
 _ENDINGS = frozenset({"commitTransaction", "abortTransaction"})
 
@@ -27,12 +27,12 @@ def label(command: str, code: int, *, in_transaction: bool, numbered: bool) -> s
     After a commit of unknown outcome drivers add a label of their own if this one is RETRYABLE.
     """
     if command in _ENDINGS:
-        if code in RETRYABLE_WRITE_CODES or code == _UNSELECTABLE:
+        if code in RETRYABLE_WRITE_CODES or code == UNSELECTABLE:
             return RETRYABLE
         if code in _CONFLICTS or code == NO_SUCH_TRANSACTION:
             return TRANSIENT
         return None
     if in_transaction:
-        passing = code in RETRYABLE_WRITE_CODES or code in (NO_SUCH_TRANSACTION, _UNSELECTABLE)
+        passing = code in RETRYABLE_WRITE_CODES or code in (NO_SUCH_TRANSACTION, UNSELECTABLE)
         return TRANSIENT if passing or code in _CONFLICTS else None
     return RETRYABLE if numbered and code in RETRYABLE_WRITE_CODES else None
