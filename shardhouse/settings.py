@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     memory_scale: float = Field(default=1 / 16, gt=0, le=1)
     #: Megabytes of memory that creating an instance must leave free on this machine.
     memory_reserve: int = Field(default=512, ge=0)
+    #: Where our routers serve /metrics, each on its own node's address; nowhere if not given.
+    router_metrics_port: int | None = Field(default=None, ge=1, le=65535)
     #: Seconds a creation may take before it ends as `createfail`.
     create_timeout: float = Field(default=300, gt=0)
     #: Seconds between two looks of the monitor at MongoDB's own state.

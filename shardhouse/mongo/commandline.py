@@ -51,7 +51,7 @@ class MongodPlan:
 class RouterPlan:
     """What a router needs to know. `config_hosts` are `address:port` of the config servers.
 
-    `mongos` is the engine's own, or None for our router.
+    `mongos` is the engine's own, or None for our router, which alone serves metrics if asked.
     """
 
     config_set: str
@@ -62,6 +62,7 @@ class RouterPlan:
     key_file: PurePath
     tls: TlsFiles | None = None
     mongos: PurePath | None = None
+    metrics_port: int | None = None
 
 
 def mongod(plan: MongodPlan) -> tuple[str, ...]:
@@ -91,6 +92,7 @@ def router(plan: RouterPlan) -> tuple[str, ...]:
         *program,
         *("--configdb", f"{plan.config_set}/{','.join(plan.config_hosts)}"),
         *_common(plan.address, plan.port, plan.log_file, plan.key_file, plan.tls),
+        *_metrics_options(plan),
     )
 
 
@@ -128,6 +130,12 @@ def _tls_options(tls: TlsFiles | None) -> Sequence[str]:
         *("--tlsCAFile", str(tls.authority)),
         "--tlsAllowConnectionsWithoutCertificates",
     )
+
+
+def _metrics_options(plan: RouterPlan) -> Sequence[str]:
+    if plan.mongos is not None or plan.metrics_port is None:
+        return ()
+    return ("--metricsPort", str(plan.metrics_port), "--metricsBindIp", plan.address)
 
 
 def _engine_options(memory: int) -> Sequence[str]:

@@ -9,7 +9,7 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvloop
@@ -50,6 +50,16 @@ def _write_pid(path: str | None) -> None:
         Path(path).write_text(f"{os.getpid()}\n", "utf-8")
 
 
+def _metrics(router: Router) -> Callable[[], None]:
+    """Serve /metrics if asked to; returns what ends it."""
+    options = router.options
+    if options.metrics_port is None:
+        return lambda: None
+    from shardhouse.router import metrics  # only who wants it pays for its memory
+
+    return metrics.serve(router, options.metrics_bind_ip, options.metrics_port)
+
+
 async def _run(options: Options, key: bytes, log: Log) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -58,6 +68,7 @@ async def _run(options: Options, key: bytes, log: Log) -> int:
     router = Router(options, key, tls.for_members(options), log)
     server = Server(router, tls.for_clients(options))
     await server.start()
+    end_metrics = _metrics(router)
     log.note(
         "CONTROL", "Router starting", pid=os.getpid(), port=options.port,
         version=MONGODB_VERSION, configdb=options.config_string,
@@ -70,6 +81,7 @@ async def _run(options: Options, key: bytes, log: Log) -> int:
     log.note("CONTROL", "Router stopping")
     router.stopping.set()
     await server.stop(_GRACE)
+    await asyncio.to_thread(end_metrics)
     await router.stop()
     log.note("CONTROL", "Router stopped")
     return 0

@@ -32,6 +32,8 @@ class Options:
     pid_file: str | None = None
     max_connections: int = 65536
     parameters: Mapping[str, str] = field(default_factory=dict)
+    metrics_port: int | None = None
+    metrics_bind_ip: str = "127.0.0.1"
     slow_milliseconds: int = 100
     slow_sample_rate: float = 1.0
     tls_mode: str = "disabled"
@@ -59,6 +61,8 @@ _FILE_KEYS = {
     "net.tls.CAFile": "tlsCAFile",
     "net.tls.clusterFile": "tlsClusterFile",
     "net.tls.allowConnectionsWithoutCertificates": "tlsAllowConnectionsWithoutCertificates",
+    "metrics.port": "metricsPort",
+    "metrics.bindIp": "metricsBindIp",
     "operationProfiling.slowOpThresholdMs": "slowms",
     "operationProfiling.slowOpSampleRate": "slowOpSampleRate",
     "systemLog.destination": "",
@@ -88,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--logappend", action="store_true", default=None)
     add("--pidfilepath", metavar="FILE")
     add("--maxConns", type=int, metavar="N")
+    add("--metricsPort", type=int, metavar="N", help="serve /metrics for Prometheus on this port")
+    add("--metricsBindIp", metavar="ADDRESS", help="there; loopback unless given, no login")
     add("--slowms", type=int, metavar="MS", help="log operations that take longer")
     add("--slowOpSampleRate", type=float, metavar="0..1", help="the part of them that is logged")
     add("--setParameter", action="append", metavar="NAME=VALUE")
@@ -105,7 +111,9 @@ def _parser() -> argparse.ArgumentParser:
 def parse(argv: Sequence[str]) -> Options:
     """Options from arguments, which win over those of `--config`; OptionError if they are wrong."""
     arguments = vars(_parser().parse_args(argv))
-    given = {name: value for name, value in arguments.items() if value not in (None, False)}
+    given = {
+        name: value for name, value in arguments.items() if value is not None and value is not False
+    }
     values: dict[str, Any] = {**_from_file(given.get("config")), **given}
     name, members = _config_servers(values.get("configdb"))
     options = Options(
@@ -119,6 +127,8 @@ def parse(argv: Sequence[str]) -> Options:
         pid_file=values.get("pidfilepath"),
         max_connections=int(values.get("maxConns", 65536)),
         parameters=_parameters(values.get("setParameter", ())),
+        metrics_port=_port(values["metricsPort"]) if "metricsPort" in values else None,
+        metrics_bind_ip=str(values.get("metricsBindIp", "127.0.0.1")),
         slow_milliseconds=_number("--slowms", values.get("slowms", 100), -1, 2**31 - 1, int),
         slow_sample_rate=_number(
             "--slowOpSampleRate", values.get("slowOpSampleRate", 1.0), 0, 1, float
@@ -162,7 +172,7 @@ def _readable(option: str, value: object) -> Path:
 def _port(value: object) -> int:
     if isinstance(value, int) and 0 < value < 65536:
         return value
-    raise OptionError(f"--port must be 1 to 65535, not {value!r}")
+    raise OptionError(f"a port must be 1 to 65535, not {value!r}")
 
 
 def _number(option: str, value: object, low: int, high: int, kind: type[_N]) -> _N:

@@ -49,6 +49,7 @@ class ClientConnection(asyncio.Protocol):
         counts = self._router.statistics
         self._transport = cast("asyncio.Transport", transport)  # uvloop has a class of its own
         if counts.connections >= self._router.options.max_connections:
+            counts.connections_rejected += 1
             self._transport.abort()
             return
         counts.connections += 1

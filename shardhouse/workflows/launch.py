@@ -30,6 +30,7 @@ class Launch:
 
     engine: Engine
     memory_scale: float
+    router_metrics_port: int | None = None
 
     def command(self, instance: Instance, group: Group, node: Node, volume: Volume) -> Command:
         """The process of one node."""
@@ -64,6 +65,7 @@ class Launch:
             key_file=volume.conf / KEY_FILE,
             tls=_tls(instance, volume),
             mongos=self.engine.mongos,
+            metrics_port=self.router_metrics_port,
         )
 
 

@@ -34,7 +34,8 @@ def launcher(context: Context, instance: Instance) -> Launch:
     """How the instance's nodes are started. Raises EngineError if its build is not here."""
     sharded = instance.mode == "Sharding"
     engine = context.engines.for_version(instance.version, sharded=sharded)
-    return Launch(engine, context.settings.memory_scale)
+    settings = context.settings
+    return Launch(engine, settings.memory_scale, settings.router_metrics_port)
 
 
 def ensure_all(context: Context, instance: Instance) -> None:

@@ -75,6 +75,19 @@ def test_a_router_is_ours_unless_the_engine_has_one():
     assert "requireTLS" in commandline.router(own)
 
 
+def test_only_our_router_serves_metrics_and_only_if_asked():
+    plan = RouterPlan(
+        "config", ("a:1",), "127.64.0.9", 8635, PurePath("/n/log/r.log"), PurePath("/n/key")
+    )
+    assert "--metricsPort" not in commandline.router(plan)
+    asked = RouterPlan(**vars(plan) | {"metrics_port": 9216})
+    assert commandline.router(asked)[-4:] == (
+        "--metricsPort", "9216", "--metricsBindIp", "127.64.0.9",
+    )  # fmt: skip
+    theirs = RouterPlan(**vars(asked) | {"mongos": PurePath("/opt/mongos")})
+    assert "--metricsPort" not in commandline.router(theirs)
+
+
 @pytest.mark.parametrize(("gigabytes", "oplog"), [(1, 128), (10, 512), (20, 1024), (2000, 51200)])
 def test_the_oplog_is_five_percent_within_bounds(gigabytes, oplog):
     assert commandline.oplog_megabytes(gigabytes) == oplog

@@ -134,3 +134,10 @@ def test_options_come_from_a_file_too(tmp_path):
     file.write_text("operationProfiling: {slowOpThresholdMs: 0, slowOpSampleRate: 0.25}\n")
     options = parse(["--configdb", "c/h:1", "--keyFile", str(key), "-f", str(file)])
     assert (options.slow_milliseconds, options.slow_sample_rate) == (0, 0.25)
+
+
+def test_zero_is_a_limit(tmp_path):
+    key = tmp_path / "key"
+    key.write_text("secret")
+    options = parse(["--configdb", "c/h:1", "--keyFile", str(key), "--slowms", "0"])
+    assert options.slow_milliseconds == 0

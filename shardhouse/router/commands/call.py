@@ -199,6 +199,7 @@ class Call:
 
     async def refresh(self, namespace: str, stale: Mapping[str, Any], rounds: int) -> None:
         """Forget what a shard called stale. While the shard itself refreshes, give it a moment."""
+        self.router.statistics.stale += 1
         if stale.get("code") == 249:
             self.router.catalog.forget_database(str(stale.get("db", namespace.partition(".")[0])))
         else:

@@ -54,7 +54,7 @@ async def answer(router: Router, session: ClientSession, command: Command) -> ra
     """The complete reply to a command."""
     began = time.monotonic()
     command.name = ALIASES.get(command.name, command.name)
-    router.statistics.count(command.name)
+    router.statistics.requests += 1
     call = Call(router, session, command)
     try:
         row = _row(command)
@@ -68,7 +68,6 @@ async def answer(router: Router, session: ClientSession, command: Command) -> ra
         if failure is not None:
             testing.add_concern_error(reply, failure)
     except CommandError as error:
-        router.statistics.failures += 1
         reply = _failed(call, error)
     except ConnectionDroppedError:
         raise
@@ -84,8 +83,10 @@ async def answer(router: Router, session: ClientSession, command: Command) -> ra
         reply = CommandError(1, "an internal error occurred").document
     took = time.monotonic() - began
     reply = _timed(call, reply)
+    known = command.name in TABLE
+    code = 0 if reply["ok"] else int(reply.get("code", 1))
+    router.statistics.ran(command.name if known else "<UNKNOWN>", took, code)
     if took > router.slow_log.limit:
-        known = command.name in TABLE
         router.slow_log.report(session, command, reply, took, len(call.shards), known=known)
     return reply
 

@@ -17,7 +17,6 @@ from shardhouse.router.statistics import resident_bytes
 from shardhouse.router.transactions.registry import counts as transaction_counts
 from shardhouse.router.wire import raw
 
-_OPERATIONS = ("insert", "query", "update", "delete", "getmore", "command")
 _HEAD = frozenset(
     ["host", "version", "process", "pid", "uptime", "uptimeMillis", "uptimeEstimate", "localTime"]
 )
@@ -71,7 +70,7 @@ def _status(router: Router) -> raw.Document:
             "physicalBytesOut": Int64(counts.bytes_out),
             "numRequests": Int64(counts.requests),
         },
-        "opcounters": {name: Int64(counts.operations[name]) for name in _OPERATIONS},
+        "opcounters": {name: Int64(count) for name, count in counts.opcounters.items()},
         "mem": {"bits": 64, "resident": resident_bytes() >> 20, "virtual": _virtual() >> 20,
                 "supported": True},
         "sharding": _sharding(router),
@@ -110,7 +109,7 @@ async def connection_pools(call: Call) -> raw.Document:
         address: {
             "inUse": pool.in_use,
             "available": pool.idle,
-            "created": pool.in_use + pool.idle,
+            "created": pool.created,
             "refreshing": 0,
         }
         for address, pool in call.router.cluster.pools.items()

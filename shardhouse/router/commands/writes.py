@@ -68,6 +68,7 @@ async def write(call: Call) -> raw.Document:
         raise CommandError(
             16, f"Write batch sizes must be between 1 and {MAX_STATEMENTS}. Got {len(statements)}"
         )
+    call.router.statistics.statements[call.command.name] += len(statements)
     outcome = Outcome()
     outcome.counts = {"n": 0, "nModified": 0} if call.command.name == "update" else {"n": 0}
     pending = list(range(len(statements)))

@@ -20,6 +20,7 @@ from shardhouse.router.errors import (
     ShardReplyError,
 )
 from shardhouse.router.logs import Log
+from shardhouse.router.topology.description import ReplicaSet
 from shardhouse.router.topology.monitor import SELECTION_TIMEOUT, Monitor
 from shardhouse.router.upstream.connection import Connection, connect
 from shardhouse.router.upstream.encoder import DirectCursorId, encode, operation_time
@@ -82,7 +83,11 @@ class Cluster:
 
     def connection_string(self, shard: str) -> str:
         """`set/host:port,...` of a shard."""
-        return self._monitors[shard].known.connection_string
+        return self.replica_set(shard).connection_string
+
+    def replica_set(self, shard: str) -> ReplicaSet:
+        """What is known of a shard's members now."""
+        return self._monitors[shard].known
 
     def start(self) -> None:
         """Begin to watch the config servers."""

@@ -23,11 +23,17 @@ class Pool:
         self._idle: list[Connection] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.in_use = 0
+        self.created = self.errors = 0
 
     @property
     def idle(self) -> int:
         """Connections open and unused."""
         return len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        """Requests in line for a connection."""
+        return len(self._waiting)
 
     async def request(self, command: Encoded) -> raw.Document:
         """Run one command on a connection of the pool."""
@@ -35,6 +41,7 @@ class Pool:
         try:
             return await connection.request(command)
         except NodeUnreachableError:
+            self.errors += 1
             self.clear()  # the others are most likely dead too
             raise
         finally:
@@ -61,11 +68,14 @@ class Pool:
             if connection.closed is None:
                 return connection
         try:
-            return await self._open_one()
+            connection = await self._open_one()
         except BaseException:
+            self.errors += 1
             self.in_use -= 1
             self._wake_next()
             raise
+        self.created += 1
+        return connection
 
     def _release(self, connection: Connection) -> None:
         self.in_use -= 1
