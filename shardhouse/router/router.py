@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -32,6 +33,7 @@ from shardhouse.router.wire import raw
 
 _USERS_EVERY, _SHARDS_EVERY, _PING_EVERY, _REAP_EVERY = 1.0, 5.0, 10.0, 1.0
 _DEFAULTS_EVERY = 10.0
+_PAUSE = 0.2
 CURSOR_IN_USE = 12051
 
 
@@ -73,7 +75,7 @@ class Router:
         """Begin to watch the cluster; returns at once, whether it can be reached or not."""
         self.cluster.start()
         for period, work in (
-            (_SHARDS_EVERY, self.cluster.refresh_shards),
+            (_PAUSE, self._follow_shards),
             (_USERS_EVERY, self._refresh_users),
             (_DEFAULTS_EVERY, self.refresh_defaults),
             (_PING_EVERY, self._ping),
@@ -135,12 +137,20 @@ class Router:
                     self.log.alert(
                         "SHARDING", "Waiting for the cluster", task=work.__name__, error=complaint
                     )
-                pause = min(period, 0.2)
+                pause = min(period, _PAUSE)
             except Exception as error:
                 # A task that keeps the router current must outlive one bad answer.
                 self.log.fail("SHARDING", "Task failed", task=work.__name__, error=repr(error))
                 pause = period
             await asyncio.sleep(pause)
+
+    async def _follow_shards(self) -> None:
+        """Learn which shards there are, then wait for news of them, though not for long."""
+        self.cluster.topology_changed.clear()
+        await self.cluster.refresh_shards()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SHARDS_EVERY):
+                await self.cluster.topology_changed.wait()
 
     async def _refresh_users(self) -> None:
         await self.users.poll()

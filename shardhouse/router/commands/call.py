@@ -202,6 +202,8 @@ class Call:
         self.router.statistics.stale += 1
         if stale.get("code") == 249:
             self.router.catalog.forget_database(str(stale.get("db", namespace.partition(".")[0])))
+        elif stale.get("code") == 70:
+            self.router.catalog.forget_database(namespace.partition(".")[0])
         else:
             self.router.catalog.forget_collection(namespace)
             named = stale.get("ns")

@@ -35,6 +35,7 @@ class Monitor:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._connections: dict[str, Connection] = {}
         self._changed = asyncio.Event()
+        self._stopped = False
 
     def start(self) -> None:
         """Begin to watch every known member, stop watching those that left."""
@@ -45,7 +46,9 @@ class Monitor:
             self._tasks.pop(address).cancel()
 
     def stop(self) -> None:
-        """Stop watching."""
+        """Stop watching; nobody waits for a member any longer."""
+        self._stopped = True
+        self._changed.set()
         for task in self._tasks.values():
             task.cancel()
         self._tasks.clear()
@@ -57,20 +60,23 @@ class Monitor:
             eligible = description.select(self.known, preference)
             if eligible:
                 return eligible[0] if len(eligible) == 1 else random.choice(eligible)  # noqa: S311 spreads load
+            if self._stopped:
+                raise self._unselectable(preference)
             self._changed.clear()
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await self._changed.wait()
             except TimeoutError:
-                mode = preference.get("mode", "primary")
-                reasons = [
-                    f"{m.address}: {m.error or m.state}" for m in self.known.members.values()
-                ]
-                raise CommandError(
-                    133,
-                    f'Could not find host matching read preference {{ mode: "{mode}" }}'
-                    f" for set {self.known.name} ({'; '.join(reasons)})",
-                ) from None
+                raise self._unselectable(preference) from None
+
+    def _unselectable(self, preference: Mapping[str, Any]) -> CommandError:
+        mode = preference.get("mode", "primary")
+        reasons = [f"{m.address}: {m.error or m.state}" for m in self.known.members.values()]
+        return CommandError(
+            133,
+            f'Could not find host matching read preference {{ mode: "{mode}" }}'
+            f" for set {self.known.name} ({'; '.join(reasons)})",
+        )
 
     def suspect(self, address: str, reason: str) -> None:
         """A request to this member failed: do not use it before it answered again."""

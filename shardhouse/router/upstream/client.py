@@ -20,6 +20,7 @@ from shardhouse.router.errors import (
     ShardReplyError,
 )
 from shardhouse.router.logs import Log
+from shardhouse.router.topology import description
 from shardhouse.router.topology.description import ReplicaSet
 from shardhouse.router.topology.monitor import SELECTION_TIMEOUT, Monitor
 from shardhouse.router.upstream.connection import Connection, connect
@@ -40,6 +41,14 @@ INTERNAL_FIELDS = (
 
 class StaleRoutingError(ShardReplyError):
     """The shard knows newer routing than we do: refresh, then send again."""
+
+
+class ShardGoneError(StaleRoutingError):
+    """The shard is none of the cluster's (any more): nothing was sent (ShardNotFound, 70)."""
+
+    def __init__(self, shard: str) -> None:
+        message = f"Shard {shard} not found"
+        super().__init__({"ok": 0.0, "errmsg": message, "code": 70, "codeName": "ShardNotFound"})
 
 
 @dataclass(slots=True)
@@ -69,6 +78,9 @@ class Cluster:
         self._pools: dict[str, Pool] = {}
         self._monitors: dict[str, Monitor] = {}
         self._refreshing = asyncio.Lock()
+        self._topology_time = Timestamp(0, 0)
+        self.topology_changed = asyncio.Event()
+        """A node told that shards were added or removed since any other reply."""
         self._watch(CONFIG, config_servers)
 
     @property
@@ -107,10 +119,14 @@ class Cluster:
                 str(document["_id"]): str(document["host"])
                 for document in await self.read_config("shards", {})
             }
-            for gone in set(self.shards) - set(listed):
-                self._monitors.pop(gone).stop()
+            for name, monitor in list(self._monitors.items()):
+                # A shard under an old name whose members are all new is another shard.
+                members = description.seeds(listed.get(name, "")).members.keys()
+                if name != CONFIG and members.isdisjoint(monitor.known.members):
+                    self._forget(name)
             for name, hosts in listed.items():
                 if name not in self._monitors:
+                    self._log.note("SHARDING", "Shard joined the cluster", shard=name)
                     self._watch(name, hosts).start()
 
     async def read_config(
@@ -170,7 +186,12 @@ class Cluster:
         while True:
             attempts -= 1
             monitor = await self._monitor(shard)
-            member = await monitor.select(preference, patience)
+            try:
+                member = await monitor.select(preference, patience)
+            except CommandError:
+                if self._monitors.get(shard) is not monitor:
+                    raise ShardGoneError(shard) from None
+                raise
             try:
                 return await self.run_on(member.address, shard, command, db, sequences=sequences)
             except (NodeUnreachableError, ShardReplyError) as error:
@@ -206,6 +227,10 @@ class Cluster:
             self._clock.config_time is None or config_time > self._clock.config_time
         ):
             self._clock.config_time = config_time
+        topology_time = fields.get("$topologyTime")
+        if topology_time is not None and topology_time > self._topology_time:
+            self._topology_time = topology_time
+            self.topology_changed.set()
         read_only = fields.get("readOnly")
         for name in INTERNAL_FIELDS:
             fields.pop(name, None)
@@ -215,6 +240,16 @@ class Cluster:
         if refusal.code in NOT_PRIMARY_CODES:
             self._suspect(shard, address, refusal.message)
         raise refusal
+
+    def _forget(self, shard: str) -> None:
+        """The shard left the cluster: stop watching it, close its connections."""
+        monitor = self._monitors.pop(shard)
+        monitor.stop()
+        self._log.note("SHARDING", "Shard left the cluster", shard=shard)
+        for address in monitor.known.members:
+            pool = self._pools.pop(address, None)
+            if pool is not None:
+                pool.close()
 
     def _suspect(self, shard: str, address: str, reason: str) -> None:
         monitor = self._monitors.get(shard)
@@ -227,7 +262,7 @@ class Cluster:
         try:
             return self._monitors[shard]
         except KeyError:
-            raise CommandError(70, f"Shard {shard} not found") from None
+            raise ShardGoneError(shard) from None
 
     def _watch(self, name: str, hosts: str) -> Monitor:
         monitor = Monitor(hosts, self._dial, self._log)

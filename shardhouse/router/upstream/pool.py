@@ -22,6 +22,7 @@ class Pool:
         self._limit = limit
         self._idle: list[Connection] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._closed = False
         self.in_use = 0
         self.created = self.errors = 0
 
@@ -53,6 +54,11 @@ class Pool:
         for connection in idle:
             connection.close("pool cleared")
 
+    def close(self) -> None:
+        """The node left the cluster: close what is idle now, and the rest when it is returned."""
+        self._closed = True
+        self.clear()
+
     async def _acquire(self) -> Connection:
         while self.in_use >= self._limit:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -79,7 +85,9 @@ class Pool:
 
     def _release(self, connection: Connection) -> None:
         self.in_use -= 1
-        if connection.closed is None:
+        if self._closed:
+            connection.close("its node left the cluster")
+        elif connection.closed is None:
             self._idle.append(connection)
         self._wake_next()
 
