@@ -7,7 +7,13 @@ from bson import Int64, Timestamp
 
 from shardhouse.router.errors import CommandError
 from shardhouse.router.transactions.labels import RETRYABLE, TRANSIENT, label
-from shardhouse.router.transactions.merging import Division, divide, divide_find, merge_stage
+from shardhouse.router.transactions.merging import (
+    Division,
+    divide,
+    divide_find,
+    find_as_pipeline,
+    merge_stage,
+)
 from shardhouse.router.transactions.plan import CommitKind, CommitPlan, plan, recovery
 from shardhouse.router.transactions.registry import FORGOTTEN_AFTER, Transactions, counts
 from shardhouse.router.transactions.transaction import Phase, Transaction
@@ -267,6 +273,30 @@ def test_a_find_counts_what_all_shards_found(command, shards, rest, sort):
     divided = divide_find({"find": "c", "filter": {}, **command})
     assert divided.shards == {"find": "c", "filter": {}, **shards}
     assert (divided.rest, divided.sort) == (rest, sort)
+
+
+@pytest.mark.parametrize(
+    ("command", "pipeline", "hint"),
+    [
+        ({}, [], None),
+        ({"filter": {}, "sort": {}, "skip": 0, "limit": 0, "projection": {}}, [], None),
+        (
+            {"projection": {"a": 1}, "limit": 3, "skip": 2, "sort": {"a": 1}, "filter": {"b": 1}},
+            [
+                {"$match": {"b": 1}}, {"$sort": {"a": 1}}, {"$skip": 2}, {"$limit": 3},
+                {"$project": {"a": 1}},
+            ],
+            None,
+        ),
+        ({"hint": "a_1", "filter": {"a": 1}}, [{"$match": {"a": 1}}], "a_1"),
+        ({"sort": {"$natural": -1}}, [], {"$natural": -1}),
+        ({"singleBatch": True, "batchSize": 7}, [{"$limit": 7}], None),
+        ({"singleBatch": True}, [{"$limit": 101}], None),
+        ({"singleBatch": True, "limit": 1, "batchSize": 7}, [{"$limit": 1}], None),
+    ],
+)  # fmt: skip
+def test_a_find_of_a_view_follows_the_views_pipeline(command, pipeline, hint):
+    assert find_as_pipeline({"find": "v", **command}) == (pipeline, hint)
 
 
 def test_the_merging_stage_names_every_cursor():

@@ -7,7 +7,7 @@ import itertools
 import threading
 
 import pytest
-from bson import Int64
+from bson import Int64, MinKey
 from pymongo import UpdateOne
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -102,6 +102,103 @@ def test_reads_merge_as_outside(root, full):
     for read in reads:
         with root.start_session() as session, session.start_transaction():
             assert read(session=session) == read()
+
+
+CASELESS = {"locale": "en", "strength": 2}
+
+
+@pytest.fixture(params=[50, None], ids=["two shards", "all away from the primary shard"])
+def caseless(request, root, db):
+    """`words`, sharded, which compares without case, a view of it, and a view of the view."""
+    namespace = f"{db.name}.words"
+    db.create_collection("words", collation=CASELESS)
+    db.words.create_index([("k", 1)], collation={"locale": "simple"})
+    root.admin.command("shardCollection", namespace, key={"k": 1}, collation={"locale": "simple"})
+    primary = root.config.databases.find_one({"_id": db.name})["primary"]
+    other = next(s["_id"] for s in root.config.shards.find() if s["_id"] != primary)
+    if request.param is not None:
+        root.admin.command("split", namespace, middle={"k": request.param})
+    low = request.param or MinKey()
+    root.admin.command("moveRange", namespace, min={"k": low}, toShard=other)
+    db.words.insert_many([{"_id": n, "k": n, "s": "aAbBcCdD"[n % 8]} for n in range(0, 100, 7)])
+    db.log.insert_many([{"s": "A"}, {"s": "x"}])
+    over = [{"$match": {"k": {"$gte": 10}}}, {"$set": {"v": 1}}]
+    db.create_collection("view", viewOn="words", pipeline=over, collation=CASELESS)
+    more = [{"$match": {"s": {"$ne": "D"}}}]
+    db.create_collection("inner", viewOn="view", pipeline=more, collation=CASELESS)
+    return db
+
+
+def test_collations_and_views_read_as_outside(root, caseless):
+    by_word = {"$sort": {"s": 1, "k": 1}}
+    group = {"$group": {"_id": "$s", "n": {"$sum": 1}}}
+    lookup = {"$lookup": {"from": "log", "localField": "s", "foreignField": "s", "as": "l"}}
+    words, view, inner = caseless.words, caseless.view, caseless.inner
+
+    def folded(documents):
+        return sorted((d["_id"].lower(), d["n"]) for d in documents)
+
+    reads = {
+        "group": lambda **o: folded(words.aggregate([group], **o)),
+        "sort": lambda **o: list(words.aggregate([by_word], **o)),
+        "find": lambda **o: list(words.find({"s": "a"}, **o).sort([("s", 1), ("k", -1)])),
+        "late match": lambda **o: list(
+            words.aggregate([by_word, {"$limit": 9}, {"$match": {"s": "A"}}], **o)
+        ),
+        "lookup": lambda **o: list(words.aggregate([by_word, lookup, {"$match": {"s": "A"}}], **o)),
+        "own collation": lambda **o: sorted(
+            d["_id"] for d in words.aggregate([group], collation={"locale": "simple"}, **o)
+        ),
+        "view": lambda **o: list(view.find({"s": "A"}, {"k": 1, "v": 1}, **o).sort("k", -1)),
+        "part of it": lambda **o: list(view.find({}, **o).sort("k", 1).skip(2).limit(4)),
+        "one": lambda **o: view.find_one({"k": 77}, **o),
+        "stored order": lambda **o: view.find_one({"k": 77}, sort=[("$natural", 1)], **o),
+        "view aggregated": lambda **o: folded(view.aggregate([group], **o)),
+        "view and lookup": lambda **o: list(view.aggregate([by_word, lookup], **o)),
+        "counted": lambda **o: view.count_documents({"s": "a"}, **o),
+        "distinct": lambda **o: sorted(s.lower() for s in view.distinct("s", **o)),
+        "in batches": lambda **o: sorted(d["k"] for d in inner.find({}, batch_size=2, **o)),
+        "view of a view": lambda **o: list(inner.aggregate([by_word], batchSize=3, **o)),
+    }
+    assert [n for _, n in reads["group"]()] == [3, 4, 4, 4]
+    assert len(reads["late match"]()) == 3
+    for name, read in reads.items():
+        with root.start_session() as session, session.start_transaction(read_concern=SNAPSHOT):
+            assert read(session=session) == read(), name
+    with root.start_session() as session, session.start_transaction():
+        assert [read(session=session) for read in reads.values()] == [
+            read() for read in reads.values()
+        ]
+        words.insert_one({"k": 33, "s": "a"}, session=session)
+        words.insert_one({"k": 66, "s": "A"}, session=session)
+        assert view.count_documents({"s": "a"}, session=session) == 4
+        assert view.count_documents({"s": "a"}) == 2
+    assert view.count_documents({"s": "a"}) == 4
+
+
+def test_views_refuse_what_they_refuse_outside(root, caseless):
+    for options, code in (
+        ({"returnKey": True}, 168),
+        ({"collation": {"locale": "fr"}}, 167),
+    ):
+        command = {"find": "view", **options}
+        with pytest.raises(OperationFailure) as outside:
+            caseless.command(command)
+        with root.start_session() as session, session.start_transaction():
+            with pytest.raises(OperationFailure) as inside:
+                caseless.command(command, session=session)
+            session.abort_transaction()
+        assert outside.value.code == inside.value.code == code
+        assert outside.value.details["errmsg"] == inside.value.details["errmsg"]
+
+
+def test_distinct_of_a_sharded_collection_is_refused(root, accounts):
+    with root.start_session() as session, session.start_transaction():
+        with pytest.raises(OperationFailure) as refused:
+            accounts.accounts.distinct("k", session=session)
+        assert refused.value.code == 263
+        assert "on a sharded collection in a multi-document" in refused.value.details["errmsg"]
+        session.abort_transaction()
 
 
 def test_an_abort_leaves_nothing(root, full):

@@ -38,8 +38,13 @@ class Collection:
     timestamp: Timestamp
     key: Mapping[str, Any]
     unique: bool
-    has_collation: bool
+    collation: Mapping[str, Any] | None
     is_timeseries: bool
+
+    @property
+    def has_collation(self) -> bool:
+        """Whether its strings compare otherwise than by their bytes unless a command says so."""
+        return self.collation is not None
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Collection:
@@ -51,7 +56,7 @@ class Collection:
             timestamp=document["timestamp"],
             key=dict(document["key"]),
             unique=bool(document.get("unique")),
-            has_collation=bool(document.get("defaultCollation")),
+            collation=document.get("defaultCollation") or None,
             is_timeseries="timeseriesFields" in document,
         )
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shardhouse.router.auth.pipelines import stages
 from shardhouse.router.catalog.cache import Routing
 from shardhouse.router.commands.call import Call, owners
 from shardhouse.router.commands.cursors import opened
-from shardhouse.router.errors import CommandError
+from shardhouse.router.commands.transactions import retract
+from shardhouse.router.errors import CommandError, ShardReplyError
 from shardhouse.router.transactions.merging import (
     AT_HOME,
     Division,
@@ -32,14 +33,43 @@ async def find(call: Call, routing: Routing, command: Mapping[str, Any]) -> raw.
 
 async def aggregate(call: Call, routing: Routing) -> raw.Document:
     """aggregate."""
-    listed = stages(call.body.get("pipeline"))
+    return await _aggregated(call, routing, call.body["pipeline"], _options(call))
+
+
+async def view(
+    call: Call, refusal: ShardReplyError, pipeline: Sequence[Any], hint: Any = None
+) -> raw.Document:
+    """A pipeline on a view, whose shard said which sharded collection and pipeline it stands for.
+
+    That shard need not hold any of the collection: it leaves the transaction if it just joined.
+    """
+    assert call.transaction is not None
+    resolved = raw.shallow(bytes(refusal.reply["resolvedView"].raw))
+    await retract(call, call.transaction)
+    routing = await call.router.catalog.routing(resolved["ns"])
+    if routing.table is None:
+        call.router.catalog.forget_collection(resolved["ns"])
+        routing = await call.router.catalog.routing(resolved["ns"])
+    options = {"hint": hint} if hint else {}
+    if "collation" in resolved:
+        options["collation"] = resolved["collation"]
+    options |= _options(call)
+    whole = raw.shallow(raw.encode({"pipeline": [*resolved["pipeline"], *pipeline]}))["pipeline"]
+    return await _aggregated(call, routing, whole, options)
+
+
+async def _aggregated(
+    call: Call, routing: Routing, pipeline: Any, options: dict[str, Any]
+) -> raw.Document:
+    listed = stages(pipeline)
     division = divide(listed)
     command = {
-        **call.build("aggregate", call.command.collection),
+        "aggregate": _collection(routing),
         "pipeline": division.shards,
         "cursor": {"batchSize": 0},
         "fromMongos": True,
         "needsMerge": True,
+        **options,
     }
     home = routing.database.primary if routing.database is not None else None
     at_home = any(name in AT_HOME for name, _ in listed)
@@ -61,18 +91,29 @@ async def _merged(
     replies = await asyncio.gather(
         *(call.run(shard, {**command, **versions}) for shard, versions in owners(routing, database))
     )
-    namespace = call.command.namespace
+    namespace = routing.namespace
     remotes = [(reply.shard, reply.address, reply.fields["cursor"]) for reply in replies]
     merge = merge_stage(namespace, remotes, transaction.fields, division.sort)
     final: dict[str, Any] = {
-        "aggregate": call.command.collection,
+        "aggregate": _collection(routing),
         "pipeline": [merge, *division.rest],
         "cursor": _cursor_options(call),
         "fromMongos": True,
     }
-    final |= {name: call.body[name] for name in _SHARED if name in call.body}
+    if routing.table.collection.collation is not None:
+        # The merging shard may not hold the collection, and would not know how it compares.
+        final["collation"] = routing.table.collection.collation
+    final |= {name: command[name] for name in _SHARED if name in command}
     reply = await call.run(merger or replies[0].shard, final)
-    return opened(call, reply, namespace, DirectCursorId)
+    return opened(call, reply, call.command.namespace, DirectCursorId)
+
+
+def _collection(routing: Routing) -> str:
+    return routing.namespace.partition(".")[2]
+
+
+def _options(call: Call) -> dict[str, Any]:
+    return {name: call.body[name] for name in (*_SHARED, "hint") if name in call.body}
 
 
 def _cursor_options(call: Call) -> Any:

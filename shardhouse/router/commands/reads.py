@@ -19,6 +19,7 @@ from shardhouse.router.commands import change_streams, current_op, merged_reads
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, at_home, owners
 from shardhouse.router.commands.cursors import empty, opened
 from shardhouse.router.errors import CommandError, ShardReplyError, bad_value
+from shardhouse.router.transactions.merging import find_as_pipeline
 from shardhouse.router.upstream.client import Reply
 from shardhouse.router.upstream.encoder import ClusterCursorId, DirectCursorId, has_change_stream
 from shardhouse.router.wire import raw
@@ -46,6 +47,9 @@ async def find(call: Call) -> raw.Document:
             except ShardReplyError as error:
                 if error.code != _SHARDED_VIEW:
                     raise
+                if call.transaction is not None:
+                    pipeline, hint = find_as_pipeline(call.body)
+                    return await merged_reads.view(call, error, pipeline, hint)
             else:
                 return opened(call, reply, namespace, DirectCursorId)
         if tailable or call.body.get("awaitData"):
@@ -119,6 +123,8 @@ async def aggregate(call: Call) -> raw.Document:
             except ShardReplyError as error:
                 if error.code != _SHARDED_VIEW:
                     raise
+                if call.transaction is not None:
+                    return await merged_reads.view(call, error, pipeline)
             else:
                 return opened(call, reply, namespace, DirectCursorId)
         if call.transaction is not None:
@@ -198,8 +204,13 @@ async def distinct(call: Call) -> raw.Document:
             except ShardReplyError as error:
                 if error.code != _SHARDED_VIEW:
                     raise
-        if routing.table is None or _collated(call, routing):
-            return await _distinct_by_pipeline(call, routing, key)
+                if call.transaction is not None:
+                    found = await merged_reads.view(call, error, _distinct_pipeline(call, key))
+                    return {"values": _first_document(found).get("values", [])}
+        collated = call.transaction is None and _collated(call, routing)
+        if routing.table is None or collated:
+            found = await _first_result(call, routing, _distinct_pipeline(call, key))
+            return {"values": found.get("values", [])}
         replies = await _on_owners(call, routing, command)
         united: dict[Any, Any] = {}
         for reply in replies:
@@ -214,18 +225,13 @@ async def distinct(call: Call) -> raw.Document:
     return await call.routed(namespace, attempt)
 
 
-async def _distinct_by_pipeline(call: Call, routing: Routing, key: str) -> raw.Document:
-    found = await _first_result(
-        call,
-        routing,
-        [
-            {"$match": call.body.get("query") or {}},
-            {"$unwind": {"path": f"${key}", "preserveNullAndEmptyArrays": True}},
-            {"$match": {key: {"$exists": True}}},
-            {"$group": {"_id": None, "values": {"$addToSet": f"${key}"}}},
-        ],
-    )
-    return {"values": found.get("values", [])}
+def _distinct_pipeline(call: Call, key: str) -> list[dict[str, Any]]:
+    return [
+        {"$match": call.body.get("query") or {}},
+        {"$unwind": {"path": f"${key}", "preserveNullAndEmptyArrays": True}},
+        {"$match": {key: {"$exists": True}}},
+        {"$group": {"_id": None, "values": {"$addToSet": f"${key}"}}},
+    ]
 
 
 async def _first_result(
@@ -240,8 +246,11 @@ async def _first_result(
     }
     if "collation" in call.body:
         command["collation"] = call.body["collation"]
-    reply = await through_cluster(call, routing, command)
-    batch = raw.shallow(bytes(reply.fields["cursor"].raw))["firstBatch"]
+    return _first_document((await through_cluster(call, routing, command)).fields)
+
+
+def _first_document(reply: Mapping[str, Any]) -> raw.Document:
+    batch = raw.shallow(bytes(reply["cursor"].raw))["firstBatch"]
     return raw.shallow(bytes(batch[0].raw)) if batch else {}
 
 

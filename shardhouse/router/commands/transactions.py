@@ -114,7 +114,7 @@ async def statement(call: Call, transaction: Transaction, handler: Handler) -> r
             rounds += 1
             passing = isinstance(error, StaleRoutingError) or error.code in SNAPSHOT_CODES
             if passing and transaction.can_start_over and rounds < _ROUNDS:
-                await _tell_abort(call, transaction, transaction.start_over())
+                await retract(call, transaction)
                 continue
             await abort_everywhere(call, transaction)
             raise
@@ -125,6 +125,11 @@ async def statement(call: Call, transaction: Transaction, handler: Handler) -> r
         if reply.get("writeErrors"):
             await abort_everywhere(call, transaction)
         return reply
+
+
+async def retract(call: Call, transaction: Transaction) -> None:
+    """Undo what the statement did on shards that had no part in the transaction before."""
+    await _tell_abort(call, transaction, transaction.start_over())
 
 
 async def commit(call: Call) -> raw.Document:

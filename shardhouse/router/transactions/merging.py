@@ -72,6 +72,21 @@ def divide_find(command: Mapping[str, Any]) -> Division:
     return Division(fields, rest, sort)
 
 
+def find_as_pipeline(command: Mapping[str, Any]) -> tuple[list[Stage], Any]:
+    """A find of a view as the pipeline that follows the view's, and the hint, if one is due."""
+    sort, hint = command.get("sort"), command.get("hint")
+    if sort is not None and "$natural" in raw.deep(sort):
+        sort, hint = None, sort
+    limit = command.get("limit")
+    if command.get("singleBatch") and not limit:
+        limit = Int64(command.get("batchSize") or 101)
+    given = {
+        "$match": command.get("filter"), "$sort": sort, "$skip": command.get("skip"),
+        "$limit": limit, "$project": command.get("projection"),
+    }  # fmt: skip
+    return [{name: value} for name, value in given.items() if value], hint
+
+
 def merge_stage(
     namespace: str, cursors: Sequence[tuple[str, str, Any]], transaction: Mapping[str, Any],
     sort: Any,
