@@ -104,5 +104,7 @@ def read(body: bytes, sequences: Mapping[str, bytes]) -> Command:
 
 def check_database(name: str) -> None:
     """InvalidNamespace (73) unless the text can name a database."""
+    if name == "$external":  # where users live whom something else authenticates
+        return
     if not 0 < len(name) < 64 or not _BAD_IN_DATABASE.isdisjoint(name):
         raise CommandError(73, f"Invalid database name: '{name}'")

@@ -120,14 +120,16 @@ def parse(argv: Sequence[str]) -> Options:
         config_set=name,
         config_members=members,
         key_file=_readable("--keyFile", values.get("keyFile")),
-        port=_port(values.get("port", 27017)),
+        port=_port("--port", values.get("port", 27017)),
         bind_ip=tuple(_split(values.get("bind_ip", "127.0.0.1"))),
         log_path=values.get("logpath"),
         log_append=bool(values.get("logappend")),
         pid_file=values.get("pidfilepath"),
         max_connections=int(values.get("maxConns", 65536)),
         parameters=_parameters(values.get("setParameter", ())),
-        metrics_port=_port(values["metricsPort"]) if "metricsPort" in values else None,
+        metrics_port=_port("--metricsPort", values["metricsPort"])
+        if "metricsPort" in values
+        else None,
         metrics_bind_ip=str(values.get("metricsBindIp", "127.0.0.1")),
         slow_milliseconds=_number("--slowms", values.get("slowms", 100), -1, 2**31 - 1, int),
         slow_sample_rate=_number(
@@ -169,10 +171,10 @@ def _readable(option: str, value: object) -> Path:
         raise OptionError(f"{option}: cannot read {value}: {error.strerror}") from error
 
 
-def _port(value: object) -> int:
+def _port(option: str, value: object) -> int:
     if isinstance(value, int) and 0 < value < 65536:
         return value
-    raise OptionError(f"a port must be 1 to 65535, not {value!r}")
+    raise OptionError(f"{option} must be 1 to 65535, not {value!r}")
 
 
 def _number(option: str, value: object, low: int, high: int, kind: type[_N]) -> _N:

@@ -44,7 +44,7 @@ def _bool(value: Any) -> bool:
 
 
 KNOWN: Mapping[str, Parameter] = {
-    "authenticationMechanisms": Parameter(["SCRAM-SHA-1", "SCRAM-SHA-256"]),
+    "authenticationMechanisms": Parameter(["MONGODB-X509", "SCRAM-SHA-1", "SCRAM-SHA-256"]),
     "cursorTimeoutMillis": Parameter(Int64(600_000), changeable=True),
     "enableTestCommands": Parameter(False),
     "localLogicalSessionTimeoutMinutes": Parameter(30),

@@ -56,6 +56,7 @@ class ClientConnection(asyncio.Protocol):
         counts.connections_created += 1
         peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         session = ClientSession(self._number, _address(peer), _address(local))
+        session.tls = transport.get_extra_info("ssl_object")
         self._all.add(self)
         self._router.log.note(
             "NETWORK", "Connection accepted", session.context, remote=session.peer

@@ -20,13 +20,15 @@ class Login:
     mechanism: str
     skip_empty: bool
     verified: bool = False
+    speculative: bool = False
 
 
 @dataclass(slots=True)
 class ClientSession:
     """The state of one connection. `identity` is `(database, name)` once logged in, with the user's
     id, so that a user dropped and created anew is not taken for the old one. `metadata` is what the
-    driver said of itself in hello, `forwarded` what shards are told of it (`$client`)."""
+    driver said of itself in hello, `forwarded` what shards are told of it (`$client`). `tls` is the
+    connection's ssl object, None without TLS."""
 
     id: int
     peer: str
@@ -36,6 +38,7 @@ class ClientSession:
     login: Login | None = None
     metadata: Any = None
     forwarded: RawBSONDocument | None = None
+    tls: Any = None
     compressors: list[str] = field(default_factory=list)
 
     @property

@@ -27,6 +27,7 @@ _UNLOGGED = frozenset({"hello", "isMaster", "ismaster"})
 _SECRETS: Mapping[str, frozenset[str]] = {
     "createUser": frozenset({"pwd"}),
     "updateUser": frozenset({"pwd"}),
+    "authenticate": frozenset({"key", "nonce"}),
     "saslStart": frozenset({"payload"}),
     "saslContinue": frozenset({"payload"}),
 }

@@ -41,6 +41,10 @@ class Statistics:
     statements: Counter[str] = field(default_factory=Counter)
     errors: Counter[int] = field(default_factory=Counter)
     stale: int = 0
+    logins_received: Counter[str] = field(default_factory=Counter)
+    logins_successful: Counter[str] = field(default_factory=Counter)
+    speculative_received: Counter[str] = field(default_factory=Counter)
+    speculative_successful: Counter[str] = field(default_factory=Counter)
 
     def ran(self, command: str, took: float, error: int) -> None:
         """A command ended after `took` seconds, with an error's number or 0."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from bson import Int64
 from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router import MONGODB_VERSION
-from shardhouse.router.auth import scram
+from shardhouse.router.auth import certificates, scram
+from shardhouse.router.auth.users import User
 from shardhouse.router.commands.call import Call
 from shardhouse.router.errors import CommandError, bad_value
 from shardhouse.router.session import Login
@@ -98,12 +100,19 @@ async def _mechanisms(call: Call, name: str) -> list[str]:
 
 async def _speculative(call: Call, body: raw.Document) -> raw.Document | None:
     """The first step of a login inside hello; a failure is no error, the client logs in later."""
+    name, mechanism = next(iter(body), ""), str(body.get("mechanism"))
+    if name not in ("saslStart", "authenticate"):
+        return None
+    call.router.statistics.speculative_received[_counted(mechanism)] += 1
     try:
-        if next(iter(body), "") != "saslStart":
-            return None
-        return await _begin(call, body, str(body.get("db", "admin")))
+        database = str(body.get("db", "admin"))
+        if name == "saslStart":
+            return await _begin(call, body, database, speculative=True)
+        reply = await _by_certificate(call, body, database)
     except CommandError:
         return None
+    call.router.statistics.speculative_successful[_counted(mechanism)] += 1
+    return reply
 
 
 async def sasl_start(call: Call) -> raw.Document:
@@ -111,10 +120,67 @@ async def sasl_start(call: Call) -> raw.Document:
     return await _begin(call, call.body, call.db)
 
 
-async def _begin(call: Call, body: Mapping[str, Any], database: str) -> raw.Document:
-    mechanism, payload = body.get("mechanism"), body.get("payload")
-    if not isinstance(mechanism, str) or mechanism not in scram.DIGESTS:
+async def authenticate(call: Call) -> raw.Document:
+    """authenticate: by the connection's certificate; older mechanisms are gone from servers too."""
+    return await _by_certificate(call, call.body, call.db)
+
+
+async def _by_certificate(call: Call, body: Mapping[str, Any], database: str) -> raw.Document:
+    mechanism, session = body.get("mechanism"), call.session
+    _check_enabled(call, mechanism, (certificates.MECHANISM,))
+    call.router.statistics.logins_received[certificates.MECHANISM] += 1
+    name, refusal = _subject(call, body.get("user"), database)
+    user = None if refusal else await call.router.users.get(database, name)
+    if user is None or not user.may_come_from(session.peer_host, _host(session.local)):
+        call.router.log.alert(
+            "ACCESS", "Authentication failed", session.context,
+            mechanism=mechanism, remote=session.peer, user=name,
+            reason=refusal or "no such user, or not from there",
+        )  # fmt: skip
+        if refusal or user is not None:
+            raise scram.failed()
+        raise CommandError(11, f'Could not find user "{name}" for db "{database}"')
+    _log_in(call, user, certificates.MECHANISM)
+    return {"dbname": database, "user": name}
+
+
+def _subject(call: Call, asked: object, database: str) -> tuple[str, str]:
+    """Whom the client's certificate names, and why that is no login, if it is none."""
+    tls, own = call.session.tls, call.router.options.tls_certificate
+    if own is None:
+        raise CommandError(17, "SSL support is required for the MONGODB-X509 mechanism.")
+    if database != certificates.DATABASE:
+        raise CommandError(17, "X.509 authentication must always use the $external database.")
+    certificate = tls.getpeercert(True) if tls is not None else None
+    if not certificate:
+        return "", "no verified client certificate"
+    name = certificates.subject(certificate)
+    if asked is not None and asked != name:
+        return name, "the certificate is another user's"
+    if certificates.is_member(certificate, Path(own).read_bytes()):
+        return name, "the certificate is a cluster member's, not a client's"
+    return name, ""
+
+
+def _check_enabled(call: Call, mechanism: object, served: Collection[str]) -> None:
+    enabled = call.router.parameters["authenticationMechanisms"]
+    if mechanism not in served or mechanism not in enabled:
         raise CommandError(334, f"Received authentication for mechanism {mechanism} not enabled")
+
+
+def _counted(mechanism: str) -> str:
+    """The name under which attempts are counted: a client may call a mechanism anything."""
+    known = mechanism in scram.DIGESTS or mechanism == certificates.MECHANISM
+    return mechanism if known else "<UNKNOWN>"
+
+
+async def _begin(
+    call: Call, body: Mapping[str, Any], database: str, *, speculative: bool = False
+) -> raw.Document:
+    mechanism, payload = body.get("mechanism"), body.get("payload")
+    _check_enabled(call, mechanism, scram.DIGESTS)
+    mechanism = str(mechanism)
+    call.router.statistics.logins_received[mechanism] += 1
     if not isinstance(payload, bytes):
         raise bad_value("saslStart needs a binary payload")
     name = scram.user_of(payload)
@@ -128,7 +194,9 @@ async def _begin(call: Call, body: Mapping[str, Any], database: str) -> raw.Docu
     options = body.get("options")
     asked = raw.shallow(bytes(options.raw)) if isinstance(options, RawBSONDocument) else {}
     skip = bool(asked.get("skipEmptyExchange"))
-    call.session.login = Login(user if known else None, conversation, mechanism, skip)
+    call.session.login = Login(
+        user if known else None, conversation, mechanism, skip, speculative=speculative
+    )
     return {"conversationId": _CONVERSATION, "done": False, "payload": answer}
 
 
@@ -162,17 +230,24 @@ async def sasl_continue(call: Call) -> raw.Document:
 
 
 def _finish(call: Call, login: Login, answer: bytes) -> raw.Document:
-    user, session = login.user, call.session
-    assert user is not None
-    session.login = None
+    assert login.user is not None
+    call.session.login = None
+    _log_in(call, login.user, login.mechanism)
+    if login.speculative:
+        call.router.statistics.speculative_successful[login.mechanism] += 1
+    return {"conversationId": _CONVERSATION, "done": True, "payload": answer}
+
+
+def _log_in(call: Call, user: User, mechanism: str) -> None:
+    session = call.session
     if session.identity not in (None, (user.database, user.name)):
         raise CommandError(18, "Each client connection may only be authenticated once.")
     session.identity, session.user_id = (user.database, user.name), user.id
+    call.router.statistics.logins_successful[mechanism] += 1
     call.router.log.note(
         "ACCESS", "Authentication succeeded", session.context,
-        mechanism=login.mechanism, remote=session.peer, user=user.name, db=user.database,
+        mechanism=mechanism, remote=session.peer, user=user.name, db=user.database,
     )  # fmt: skip
-    return {"conversationId": _CONVERSATION, "done": True, "payload": answer}
 
 
 def _host(address: str) -> str:

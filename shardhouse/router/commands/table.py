@@ -83,6 +83,7 @@ TABLE: Mapping[str, Row] = {
     "ismaster": _open(handshake.hello, interruptible=True),
     "saslStart": _open(handshake.sasl_start),
     "saslContinue": _open(handshake.sasl_continue),
+    "authenticate": _open(handshake.authenticate),
     "logout": _open(handshake.logout),
     "ping": _open(diagnostics.ping),
     "buildInfo": _open(diagnostics.build_info),
