@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
+from bson import MinKey
 from pymongo.errors import OperationFailure
 
 from tests.router.cluster import until
@@ -186,3 +187,98 @@ def test_privileges_of_each_scope(root, accounts, cluster):
             with pytest.raises(OperationFailure) as refused:
                 wider.watch()
             assert refused.value.code == 13
+
+
+def test_a_busy_shard_is_heard_while_the_other_is_idle(accounts):
+    with accounts.accounts.watch(max_await_time_ms=100) as stream:
+        for n in range(5):
+            accounts.accounts.insert_one({"_id": n, "k": 1})
+            assert drain(stream, 1)[0]["documentKey"]["_id"] == n
+
+
+def test_tokens_of_points_in_time_resume_on_another_router(accounts, elsewhere):
+    there = elsewhere[accounts.name].accounts
+    with accounts.accounts.watch(max_await_time_ms=100) as stream:
+        assert stream.try_next() is None
+        quiet = stream.resume_token
+    for n in range(4):
+        accounts.accounts.insert_one({"_id": n, "k": n * 30})
+    for option in ("resume_after", "start_after"):
+        with there.watch(**{option: quiet}, max_await_time_ms=100) as resumed:
+            assert [e["documentKey"]["_id"] for e in drain(resumed, 4)] == [0, 1, 2, 3]
+            last = resumed.resume_token
+    with accounts.accounts.watch(resume_after=last, max_await_time_ms=100) as resumed:
+        accounts.accounts.insert_one({"_id": 9, "k": 99})
+        assert drain(resumed, 1)[0]["documentKey"]["_id"] == 9
+
+
+def test_after_an_invalidation_a_sharded_collection_starts_again_elsewhere(
+    root, accounts, elsewhere
+):
+    with accounts.accounts.watch(max_await_time_ms=100) as stream:
+        accounts.accounts.insert_one({"_id": 1, "k": 1})
+        accounts.accounts.drop()
+        kinds: list[str] = []
+
+        def over() -> bool:
+            event = stream.try_next()
+            if event is not None:
+                kinds.append(event["operationType"])
+            return not stream.alive
+
+        until("the stream to end", over)
+        token = stream.resume_token
+    assert (kinds[0], kinds[-1]) == ("insert", "invalidate")
+    root.admin.command("shardCollection", f"{accounts.name}.accounts", key={"k": 1})
+    accounts.accounts.insert_one({"_id": 2, "k": 90})
+    there = elsewhere[accounts.name].accounts
+    told: list[dict] = []
+
+    def arrived() -> bool:
+        # Each shard drops its part, and each of these drops invalidates.
+        nonlocal token
+        with there.watch(start_after=token, max_await_time_ms=100) as resumed:
+            while resumed.alive:
+                event = resumed.try_next()
+                told.extend([event] if event is not None else [])
+                if told and told[-1]["operationType"] == "insert":
+                    return True
+            token = resumed.resume_token
+        return False
+
+    until("the insert", arrived)
+    assert [e["documentKey"] for e in told if e["operationType"] == "insert"] == [
+        {"k": 90, "_id": 2}
+    ]
+
+
+def test_lookups_follow_a_chunk_that_moved(root, accounts):
+    namespace = f"{accounts.name}.accounts"
+    accounts.accounts.insert_one({"_id": 1, "k": 10})
+    accounts.accounts.update_one({"k": 10}, {"$set": {"x": 1}})
+    with accounts.accounts.watch(full_document="updateLookup", max_await_time_ms=100) as stream:
+        accounts.accounts.update_one({"k": 10}, {"$set": {"x": 2}})
+        other = next(
+            s["_id"]
+            for s in root.config.shards.find()
+            if s["_id"] != root.config.databases.find_one({"_id": accounts.name})["primary"]
+        )
+        root.admin.command("split", namespace, middle={"k": 20})
+        root.admin.command("moveRange", namespace, min={"k": MinKey()}, toShard=other)
+        accounts.accounts.update_one({"k": 10}, {"$set": {"x": 3}})
+        events = drain(stream, 2)
+    assert [e["updateDescription"]["updatedFields"]["x"] for e in events] == [2, 3]
+    assert [e["fullDocument"] for e in events] == [{"_id": 1, "k": 10, "x": 3}] * 2
+
+
+def test_sharding_administration_is_told_with_expanded_events(root, accounts):
+    with accounts.watch(show_expanded_events=True, max_await_time_ms=100) as stream:
+        root.admin.command("shardCollection", f"{accounts.name}.new", key={"k": 1})
+        accounts.new.create_index([("k", 1), ("v", 1)])
+        root.admin.command("refineCollectionShardKey", f"{accounts.name}.new", key={"k": 1, "v": 1})
+        accounts.new.insert_one({"_id": 1, "k": 1, "v": 1})
+        told: list[dict] = []
+        while not told or told[-1]["operationType"] != "insert":
+            told += drain(stream, 1)
+    kinds = {event["operationType"] for event in told}
+    assert {"create", "shardCollection", "createIndexes", "insert"} <= kinds

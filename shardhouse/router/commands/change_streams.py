@@ -61,7 +61,7 @@ async def watch(call: Call) -> raw.Document:
     try:
         await stream.open(time, after)
     except CommandError as error:
-        raise _labelled(error) from error
+        raise labelled(error) from error
     return _opened(call, stream)
 
 
@@ -151,7 +151,7 @@ async def next_batch(call: Call, cursor: Cursor, stream: ChangeStream) -> raw.Do
             int(limit) if limit else None, min(milliseconds / 1000, 3600.0)
         )
     except CommandError as error:
-        raise _labelled(error) from error
+        raise labelled(error) from error
     number = cursor.id
     if batch.ended:
         call.router.later(call.router.kill_cursor(cursor))
@@ -171,7 +171,8 @@ def _cursor(
     }
 
 
-def _labelled(error: CommandError) -> CommandError:
+def labelled(error: CommandError) -> CommandError:
+    """The error, labelled if a driver shall open the stream again where it was."""
     if error.code in _RESUMABLE:
         error.labels.append("ResumableChangeStreamError")
     return error
