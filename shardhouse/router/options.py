@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from shardhouse.router import MONGODB_VERSION
+from shardhouse.router.wire import compression
 
 _N = TypeVar("_N", int, float)
 
@@ -36,6 +37,7 @@ class Options:
     metrics_bind_ip: str = "127.0.0.1"
     slow_milliseconds: int = 100
     slow_sample_rate: float = 1.0
+    compressors: tuple[str, ...] = tuple(compression.IDS)
     tls_mode: str = "disabled"
     tls_certificate: str | None = None
     tls_ca: str | None = None
@@ -56,6 +58,7 @@ _FILE_KEYS = {
     "net.bindIp": "bind_ip",
     "net.maxIncomingConnections": "maxConns",
     "net.unixDomainSocket.enabled": "",
+    "net.compression.compressors": "networkMessageCompressors",
     "net.tls.mode": "tlsMode",
     "net.tls.certificateKeyFile": "tlsCertificateKeyFile",
     "net.tls.CAFile": "tlsCAFile",
@@ -98,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--slowOpSampleRate", type=float, metavar="0..1", help="the part of them that is logged")
     add("--setParameter", action="append", metavar="NAME=VALUE")
     add("--config", "-f", metavar="FILE", help="a YAML file with the same options")
+    add("--networkMessageCompressors", metavar="NAME,...", help="or `disabled`")
     add("--tlsMode", choices=("disabled", "requireTLS"))
     add("--tlsCertificateKeyFile", metavar="FILE")
     add("--tlsCAFile", metavar="FILE")
@@ -135,6 +139,7 @@ def parse(argv: Sequence[str]) -> Options:
         slow_sample_rate=_number(
             "--slowOpSampleRate", values.get("slowOpSampleRate", 1.0), 0, 1, float
         ),
+        compressors=_compressors(values.get("networkMessageCompressors")),
         tls_mode=values.get("tlsMode", "disabled"),
         tls_certificate=values.get("tlsCertificateKeyFile"),
         tls_ca=values.get("tlsCAFile"),
@@ -181,6 +186,19 @@ def _number(option: str, value: object, low: int, high: int, kind: type[_N]) -> 
     if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
         return kind(value)
     raise OptionError(f"{option} must be {low} to {high}, not {value!r}")
+
+
+def _compressors(text: object) -> tuple[str, ...]:
+    if text is None:
+        return tuple(compression.IDS)
+    if text == "disabled":
+        return ()
+    names = tuple(_split(str(text)))
+    for name in names:
+        if name not in compression.IDS:
+            known = ", ".join(compression.IDS)
+            raise OptionError(f"--networkMessageCompressors: {name!r} is none of {known}")
+    return names
 
 
 def _split(text: str) -> list[str]:

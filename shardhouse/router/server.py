@@ -16,7 +16,7 @@ from shardhouse.router.errors import CommandError, ProtocolError
 from shardhouse.router.fail_points import ConnectionDroppedError
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
-from shardhouse.router.wire import messages, raw
+from shardhouse.router.wire import compression, messages, raw
 from shardhouse.router.wire.messages import Request
 
 _MOST_WAITING = 16
@@ -112,7 +112,10 @@ class ClientConnection(asyncio.Protocol):
                 frame = self._frames.popleft()
                 if len(self._frames) < _MOST_WAITING and self._transport is not None:
                     self._transport.resume_reading()
-                await self._one(session, messages.parse(frame))
+                request = messages.parse(frame)
+                if request.compressor is not None:
+                    self._unpacked(request.compressor, frame)
+                await self._one(session, request)
         except ProtocolError as error:
             self._give_up(error)
         except ConnectionDroppedError:
@@ -128,6 +131,13 @@ class ClientConnection(asyncio.Protocol):
             self._router.log.note(
                 "NETWORK", "Connection ended", session.context, remote=session.peer
             )
+
+    def _unpacked(self, compressor: int, frame: bytes) -> None:
+        """Count a compressed message; ProtocolError if it may not be compressed like that."""
+        enabled = self._router.options.compressors
+        if compressor and compressor not in (compression.IDS[name] for name in enabled):
+            raise ProtocolError(f"compressor {compressor} is not enabled")
+        self._router.statistics.unpacked_in += messages.uncompressed_size(frame) - len(frame)
 
     async def _one(self, session: ClientSession, request: Request) -> None:
         try:
@@ -174,7 +184,9 @@ class ClientConnection(asyncio.Protocol):
             flags = (request.flags & messages.CHECKSUM) | (messages.MORE_TO_COME if more else 0)
             frame = messages.op_msg(number, request.request_id, body, flags=flags)
         if request.compressor is not None and name not in _NEVER_COMPRESSED:
+            plain = len(frame)
             frame = messages.compressed(frame, request.compressor)
+            self._router.statistics.packed_out += plain - len(frame)
         self._router.statistics.bytes_out += len(frame)
         if self._transport is not None and not self._closed:
             self._transport.write(frame)

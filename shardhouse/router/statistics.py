@@ -36,6 +36,8 @@ class Statistics:
     connections_rejected: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    unpacked_in: int = 0  # bytes by which compressed messages were longer than they came
+    packed_out: int = 0
     requests: int = 0
     commands: dict[str, Tally] = field(default_factory=dict)
     statements: Counter[str] = field(default_factory=Counter)

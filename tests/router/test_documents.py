@@ -243,7 +243,7 @@ def test_concerns_and_causal_reads(root, sharded):
         sharded.c.insert_one({"_id": 1})
 
 
-@pytest.mark.parametrize("compressor", ["zlib"])
+@pytest.mark.parametrize("compressor", ["snappy", "zstd", "zlib"])
 def test_compression(cluster, db, compressor):
     with cluster.router.client(compressors=compressor) as client:
         client[db.name].c.insert_many([{"_id": n, "text": "x" * 1000} for n in range(100)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 
 import bson
@@ -83,9 +84,49 @@ def test_op_query_hello_is_read():
 
 
 def test_only_compressors_both_sides_have_are_agreed():
-    assert compression.agreed(["zlib", "unheard-of"]) == ["zlib"]
-    assert compression.agreed("zlib") is not None
-    assert compression.agreed(None) == []
+    enabled = ("snappy", "zlib")
+    assert compression.agreed(["zlib", "unheard-of", "zstd", "snappy"], enabled) == [
+        "zlib",
+        "snappy",
+    ]
+    assert compression.agreed("zlib", enabled) == []
+    assert compression.agreed([1, None], enabled) == []
+    assert compression.agreed(None, enabled) == []
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_every_compressor_reads_what_it_wrote_and_nothing_else(number):
+    content = BODY * 1000
+    packed = compression.compress(number, content)
+    assert compression.decompress(number, packed, len(content)) == content
+    for data, size in (
+        (packed, len(content) - 1),
+        (packed, len(content) + 1),
+        (packed, 0),
+        (packed[:-3], len(content)),
+        (b"\xff" * 20, 100),
+        (b"", 1),
+    ):
+        with pytest.raises(ProtocolError):
+            compression.decompress(number, data, size)
+
+
+def test_a_bomb_is_refused_before_it_unfolds():
+    zeros = bytes(200_000_000)
+    bombs = [(number, compression.compress(number, zeros)) for number in (1, 2, 3)]
+    del zeros
+    for number, data in bombs:
+        tracemalloc.start()
+        with pytest.raises(ProtocolError):
+            compression.decompress(number, data, 1000)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("number", [4, 99, 255])
+def test_an_unknown_compressor_is_refused(number):
+    with pytest.raises(ProtocolError):
+        compression.decompress(number, b"abc", 3)
 
 
 VALUES = {

@@ -51,7 +51,9 @@ async def hello(call: Call) -> raw.Document:
             application=session.metadata.get("application"), driver=session.metadata.get("driver"),
         )  # fmt: skip
     if "compression" in body:
-        session.compressors = compression.agreed(body["compression"])
+        session.compressors = compression.agreed(
+            body["compression"], call.router.options.compressors
+        )
         if session.compressors:
             reply["compression"] = session.compressors
     if isinstance(body.get("saslSupportedMechs"), str):

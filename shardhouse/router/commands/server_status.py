@@ -64,8 +64,8 @@ def _status(router: Router) -> raw.Document:
             "maximum_resident_set_kb": Int64(usage.ru_maxrss),
         },
         "network": {
-            "bytesIn": Int64(counts.bytes_in),
-            "bytesOut": Int64(counts.bytes_out),
+            "bytesIn": Int64(counts.bytes_in + counts.unpacked_in),
+            "bytesOut": Int64(counts.bytes_out + counts.packed_out),
             "physicalBytesIn": Int64(counts.bytes_in),
             "physicalBytesOut": Int64(counts.bytes_out),
             "numRequests": Int64(counts.requests),

@@ -1,30 +1,29 @@
-"""OP_COMPRESSED's compressors: zlib always, snappy and zstd where their library is installed."""
+"""OP_COMPRESSED's compressors: snappy, zstd, zlib.
+
+They serve clients that ask for them. Towards shards nothing is compressed: the processor time would
+be the router's, which is scarcer than the network next to it.
+"""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
+import sys
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from shardhouse.router.errors import ProtocolError
 
-IDS: Mapping[str, int] = {"snappy": 1, "zlib": 2, "zstd": 3}
-_MODULES = {"snappy": "snappy", "zlib": "zlib", "zstd": "zstandard"}
-_NAMES = {number: name for name, number in IDS.items()}
+IDS: Mapping[str, int] = {"snappy": 1, "zstd": 3, "zlib": 2}
+"""In the order of a server's default `--networkMessageCompressors`."""
+
+_NOOP, _SNAPPY, _ZLIB, _ZSTD = 0, 1, 2, 3
 
 
-def available() -> list[str]:
-    """Names of the compressors this installation can use, best first, as offered in hello."""
-    order = ("snappy", "zstd", "zlib")
-    return [name for name in order if importlib.util.find_spec(_MODULES[name])]
-
-
-def agreed(offered: object) -> list[str]:
-    """What of a client's offer is usable here, in our order."""
-    wanted = offered if isinstance(offered, Sequence) else ()
-    return [name for name in available() if name in wanted]
+def agreed(offered: object, enabled: Sequence[str]) -> list[str]:
+    """What of a client's offer is enabled here, in the client's order, as servers answer."""
+    wanted = offered if isinstance(offered, list) else []
+    return [name for name in wanted if isinstance(name, str) and name in enabled]
 
 
 def decompress(compressor: int, data: bytes, size: int) -> bytes:
@@ -36,22 +35,34 @@ def decompress(compressor: int, data: bytes, size: int) -> bytes:
     except Exception as error:  # each library has its own exception types
         raise ProtocolError(f"message does not decompress: {error}") from error
     if len(content) != size:
-        raise ProtocolError("compressed message has another size than it claims")
+        raise _wrong_size()
     return content
 
 
 def _decompress(compressor: int, data: bytes, size: int) -> bytes:
-    if compressor == 0:
+    if compressor == _NOOP:
         return data
-    if compressor == 2:
-        # One byte more than claimed is enough to see that the claim was wrong.
-        return zlib.decompressobj().decompress(data, size + 1)
-    library = _library(compressor)
-    if compressor == 1:
+    if compressor == _ZLIB:
+        return _bounded(zlib.decompressobj(), data, size)
+    if compressor == _SNAPPY:
         if _snappy_size(data) != size:
-            raise ProtocolError("compressed message has another size than it claims")
-        return bytes(library.decompress(data))
-    return bytes(library.ZstdDecompressor().decompress(data, max_output_size=size))
+            raise _wrong_size()
+        return bytes(_snappy().uncompress(data))
+    if compressor == _ZSTD:
+        return _bounded(_zstd().ZstdDecompressor(), data, size)
+    raise ProtocolError(f"there is no compressor {compressor}")
+
+
+def _bounded(decompressor: Any, data: bytes, size: int) -> bytes:
+    # One byte more than claimed is enough to see that the claim was wrong.
+    content = bytes(decompressor.decompress(data, size + 1))
+    if not decompressor.eof:
+        raise _wrong_size()
+    return content
+
+
+def _wrong_size() -> ProtocolError:
+    return ProtocolError("compressed message has another size than it claims")
 
 
 def _snappy_size(data: bytes) -> int:
@@ -66,18 +77,26 @@ def _snappy_size(data: bytes) -> int:
 
 def compress(compressor: int, content: bytes) -> bytes:
     """Pack `content`."""
-    if compressor == 0:
-        return content
-    if compressor == 2:
+    if compressor == _ZLIB:
         return zlib.compress(content)
-    library = _library(compressor)
-    if compressor == 1:
-        return bytes(library.compress(content))
-    return bytes(library.ZstdCompressor().compress(content))
+    if compressor == _SNAPPY:
+        return bytes(_snappy().compress(content))
+    if compressor == _ZSTD:
+        return bytes(_zstd().compress(content))
+    return content
 
 
-def _library(compressor: int) -> Any:
-    name = _NAMES.get(compressor)
-    if name is None or name not in available():
-        raise ProtocolError(f"compressor {compressor} is not available")
-    return importlib.import_module(_MODULES[name])
+@cache
+def _snappy() -> Any:
+    import snappy  # type: ignore[import-untyped]  # it has no types; who uses it pays for it
+
+    return snappy
+
+
+@cache
+def _zstd() -> Any:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd

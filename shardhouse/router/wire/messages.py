@@ -135,6 +135,12 @@ def _parse_query(request_id: int, frame: bytes) -> Request:
     return Request(request_id, OP_QUERY, 0, frame[start : start + size], query_namespace=namespace)
 
 
+def uncompressed_size(frame: bytes) -> int:
+    """The size a compressed message has once it is unpacked."""
+    size: int = _COMPRESSED.unpack_from(frame, HEADER_SIZE)[1]
+    return HEADER_SIZE + size
+
+
 def op_msg(
     request_id: int,
     response_to: int,
