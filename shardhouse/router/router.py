@@ -24,6 +24,7 @@ from shardhouse.router.fail_points import FailPoints
 from shardhouse.router.logs import Log
 from shardhouse.router.options import Options
 from shardhouse.router.parameters import Parameters
+from shardhouse.router.running import Operations
 from shardhouse.router.slow_log import SlowLog
 from shardhouse.router.statistics import Statistics
 from shardhouse.router.transactions.registry import Transactions
@@ -49,6 +50,7 @@ class Router:
         self.catalog = Catalog(self.cluster.read_config)
         self.users = Users(self.cluster.ask_config)
         self.cursors = Cursors()
+        self.operations = Operations()
         self.transactions = Transactions()
         self.statistics = Statistics()
         self.parameters = Parameters(options.parameters)

@@ -24,13 +24,15 @@ SLOW_QUERY = 51803
 _MOST = 10 * 1024
 """Bytes of a command that are logged; a server cuts at the same size (`maxLogSizeKB`)."""
 _UNLOGGED = frozenset({"hello", "isMaster", "ismaster"})
-_SECRETS: Mapping[str, frozenset[str]] = {
+SECRETS: Mapping[str, frozenset[str]] = {
     "createUser": frozenset({"pwd"}),
     "updateUser": frozenset({"pwd"}),
     "authenticate": frozenset({"key", "nonce"}),
     "saslStart": frozenset({"payload"}),
     "saslContinue": frozenset({"payload"}),
 }
+"""Fields of commands that no log and no list of operations shows."""
+
 _NOISE = frozenset({"$clusterTime"})
 """Signed, long, and no part of what was asked."""
 _JSON = json_util.JSONOptions(
@@ -91,7 +93,7 @@ class SlowLog:
             return
         if self._verbosity < 1 and self.sample_rate < 1 and random.random() >= self.sample_rate:  # noqa: S311 a sample
             return
-        attributes: dict[str, Any] = {"type": "command", "ns": _namespace(command)}
+        attributes: dict[str, Any] = {"type": "command", "ns": namespace_of(command)}
         if session.application:
             attributes["appName"] = session.application
         attributes |= _shown(command) if known else {"command": {command.name: "unknown"}}
@@ -111,7 +113,8 @@ def _waited(reply: raw.Document) -> bool:
     return bool(cursor.get("id")) and not len(cursor.get("nextBatch", ()))
 
 
-def _namespace(command: Command) -> str:
+def namespace_of(command: Command) -> str:
+    """What a log or a list of operations names as the command's namespace."""
     if command.name == "getMore":
         return f"{command.db}.{command.body.get('collection')}"
     name = command.value
@@ -124,7 +127,7 @@ def _shown(command: Command) -> dict[str, Any]:
     Documents of a sequence are none of its fields, as in a server's log.
     """
     shown: dict[str, Any] = {}
-    hidden = _SECRETS.get(command.name, frozenset())
+    hidden = SECRETS.get(command.name, frozenset())
     left, cut = _MOST, 0
     for name, value in command.body.items():
         if name in _NOISE:

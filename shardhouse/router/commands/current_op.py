@@ -1,4 +1,4 @@
-"""Operations and sessions, as stages: what a client may see of them, for the shards. Pure.
+"""Operations and sessions, as stages: what a client may see of them, for the shards.
 
 Shards run cluster commands under internal names; what a client sees bears the names it used. The
 parts of an operation carry its session, not its user, hence one's own are told by either.
@@ -6,15 +6,28 @@ parts of an operation carry its session, not its user, hence one's own are told 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from bson import Int64
 from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.auth.pipelines import stages
 from shardhouse.router.auth.users import User
+from shardhouse.router.command import Command
+from shardhouse.router.running import Operation
+from shardhouse.router.slow_log import SECRETS, namespace_of
 from shardhouse.router.wire import raw
 
+_TRUNCATED, _MOST = 1000, 100_000
+"""Bytes of a command that are shown, with and without `truncateOps`."""
+
+_KINDS = {
+    "find": "query", "insert": "insert", "update": "update", "delete": "remove",
+    "getMore": "getmore",
+}  # fmt: skip
 _CLUSTER_NAMES = {
     "clusterFind": "find",
     "clusterAggregate": "aggregate",
@@ -60,8 +73,13 @@ HIDE_INTERNALS: Sequence[dict[str, Any]] = [
 """Stages that put the names a client knows in the place of internal ones."""
 
 
-def rewritten(user: User | None, pipeline: Sequence[Any]) -> Sequence[Any]:
-    """A pipeline which, if it begins with such a stage, the shards answer as a mongos would."""
+def rewritten(
+    user: User | None, pipeline: Sequence[Any], running: Iterable[Operation], host: str
+) -> Sequence[Any]:
+    """A pipeline which, if it begins with such a stage, the shards answer as a mongos would.
+
+    `running` are the router's own operations, shown if asked for (`localOps`) as those of `host`.
+    """
     name, argument = stages(pipeline)[0] if pipeline else ("", None)
     options = raw.shallow(bytes(argument.raw)) if isinstance(argument, RawBSONDocument) else {}
     if name in ("$listSessions", "$listLocalSessions"):
@@ -71,12 +89,64 @@ def rewritten(user: User | None, pipeline: Sequence[Any]) -> Sequence[Any]:
     if name != "$currentOp":
         return pipeline
     if options.get("localOps"):
-        # The router's own operations are none a shard knows of.
-        return [{"$currentOp": {"localOps": False}}, {"$match": {"$alwaysFalse": 1}}]
+        seen = [o for o in running if options.get("allUsers") or is_own(o, user)]
+        truncate = bool(options.get("truncateOps"))
+        listed = [described(operation, host, truncate=truncate) for operation in seen]
+        return [{"$documents": {"$literal": listed}}, *pipeline[1:]]
     first = [{"$currentOp": {**options, "allUsers": True}}]
     if not options.get("allUsers"):
         first.append({"$match": own(user)})
     return [*first, *HIDE_INTERNALS, *pipeline[1:]]
+
+
+def described(operation: Operation, host: str, *, truncate: bool) -> dict[str, Any]:
+    """An operation of the router itself, in the form a mongos lists it."""
+    session, command, user = operation.session, operation.command, operation.user
+    took = time.monotonic() - operation.began
+    found: dict[str, Any] = {
+        "type": "op",
+        "host": host,
+        "desc": session.context,
+        "connectionId": session.id,
+        "client": session.peer,
+    }
+    if session.application:
+        found["appName"] = session.application
+    if session.metadata is not None:
+        found["clientMetadata"] = session.metadata
+    found |= {
+        "active": True,
+        "currentOpTime": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "effectiveUsers": [{"user": user.name, "db": user.database}] if user else [],
+        "threaded": True,
+        "opid": operation.id,
+    }
+    if operation.lsid is not None:
+        found["lsid"] = operation.lsid
+    return found | {
+        "secs_running": Int64(took),
+        "microsecs_running": Int64(took * 1_000_000),
+        "op": _KINDS.get(command.name, "command"),
+        "ns": namespace_of(command),
+        "redacted": False,
+        "command": _shown(command, _TRUNCATED if truncate else _MOST),
+        **({"killPending": True} if operation.killed else {}),
+    }
+
+
+def _shown(command: Command, most: int) -> dict[str, Any]:
+    hidden = SECRETS.get(command.name, frozenset())
+    shown = {name: "xxx" if name in hidden else value for name, value in command.body.items()}
+    shown.pop("$clusterTime", None)
+    if len(raw.encode(shown)) <= most:
+        return shown
+    return {"$truncated": f"{command.name}: {', '.join(shown)}"[:most]}
+
+
+def is_own(operation: Operation, user: User | None) -> bool:
+    """Whether a user may see and end an operation because it is his."""
+    mine = operation.user
+    return mine is not None and user is not None and mine.digest == user.digest
 
 
 def own(user: User | None) -> dict[str, Any]:

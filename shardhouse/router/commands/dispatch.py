@@ -6,6 +6,7 @@ logged without the command's content.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import traceback
 
@@ -56,12 +57,14 @@ async def answer(router: Router, session: ClientSession, command: Command) -> ra
     command.name = ALIASES.get(command.name, command.name)
     router.statistics.requests += 1
     call = Call(router, session, command)
+    operation = router.operations.begin(session, command)
     try:
         row = _row(command)
         failure = testing.hit(call)
         if failure is not None:
             await testing.suffer(call, failure)
         await _authorize(call, row)
+        operation.user, operation.lsid = call.user, call.lsid
         told = "autocommit" in command.body or "startTransaction" in command.body
         reply = await (within(call, row.handler) if told else row.handler(call))
         reply["ok"] = 1.0
@@ -81,6 +84,12 @@ async def answer(router: Router, session: ClientSession, command: Command) -> ra
             error=type(error).__name__, where=f"{where.filename}:{where.lineno}",
         )  # fmt: skip
         reply = CommandError(1, "an internal error occurred").document
+    except asyncio.CancelledError:
+        if operation.task is None or not operation.killed or operation.task.uncancel():
+            raise  # it is the connection that ends
+        reply = _failed(call, CommandError(11601, "operation was interrupted"))
+    finally:
+        router.operations.end(operation)
     took = time.monotonic() - began
     reply = _timed(call, reply)
     known = command.name in TABLE

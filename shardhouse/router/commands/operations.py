@@ -8,7 +8,7 @@ from typing import Any
 from shardhouse.router.auth.privileges import CLUSTER, Need
 from shardhouse.router.catalog.cache import Routing
 from shardhouse.router.commands.call import Call
-from shardhouse.router.commands.current_op import HIDE_INTERNALS, own
+from shardhouse.router.commands.current_op import HIDE_INTERNALS, is_own, own
 from shardhouse.router.commands.reads import through_cluster
 from shardhouse.router.errors import CommandError
 from shardhouse.router.upstream.encoder import ClusterCursorId
@@ -67,13 +67,17 @@ async def _collect(call: Call, pipeline: Sequence[Any]) -> list[Any]:
 
 
 async def kill_op(call: Call) -> raw.Document:
-    """killOp: `<shard>:<number>` on that shard; one's own operations need no privilege."""
+    """killOp: `<shard>:<number>` on that shard, a number here; one's own need no privilege."""
     operation = call.body.get("op")
+    if isinstance(operation, int | float):
+        running = call.router.operations.get(int(operation))
+        if running is None or not is_own(running, call.user):
+            call.require([Need(CLUSTER, "killop")])
+        if running is not None:
+            call.router.operations.kill(running)
+        return {"info": "attempting to kill op"}
     if not call.privileges.allow(Need(CLUSTER, "killop")) and not await _is_own(call, operation):
         call.require([Need(CLUSTER, "killop")])
-    if isinstance(operation, int | float):
-        # Operations of the router itself have no numbers: one that has ended is killed already.
-        return {"info": "attempting to kill op"}
     if not isinstance(operation, str):
         raise CommandError(14, "BSON field 'killOp.op' must be a number or '<shard>:<number>'")
     shard, colon, number = operation.rpartition(":")
