@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import random
 import threading
 
 import pytest
-from bson import Int64
+from bson import Int64, MinKey
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from tests.router.cluster import until
@@ -88,6 +89,74 @@ def test_an_update_moves_its_document(full, run, change):
     assert (reply["n"], reply["nModified"], "upserted" in reply) == (1, 1, False)
     assert everywhere(full, 10) == [{"_id": 10, "k": 91, "n": 1}]
     assert full.accounts.count_documents({}) == 20
+
+
+def test_hashed_keys(root, db):
+    root.admin.command("shardCollection", f"{db.name}.c", key={"k": "hashed"})
+    db.c.insert_many([{"_id": n, "k": n} for n in range(10)])
+    for n in range(10):  # some of them move
+        assert db.c.update_one({"k": n}, {"$inc": {"k": 100}}).modified_count == 1
+    assert sorted(found["k"] for found in db.c.find()) == list(range(100, 110))
+
+
+def test_keys_of_several_fields_some_missing(root, db):
+    root.admin.command("shardCollection", f"{db.name}.c", key={"a.b": 1, "c": 1})
+    middle = {"a.b": 10, "c": MinKey()}
+    root.admin.command("split", f"{db.name}.c", middle=middle)
+    home = root.config.databases.find_one({"_id": db.name})["primary"]
+    other = next(s["_id"] for s in root.config.shards.find() if s["_id"] != home)
+    root.admin.command("moveRange", f"{db.name}.c", min=middle, toShard=other)
+    db.c.insert_many([{"_id": 1, "a": {"b": 5}, "c": 1}, {"_id": 2}, {"_id": 3, "a": {"b": 20}}])
+    db.c.update_one({"a.b": 5, "c": 1}, {"$set": {"a": {"b": 30}}})
+    db.c.update_one({"a.b": None, "c": None}, {"$set": {"a.b": 31}})
+    db.c.update_one({"a.b": 20, "c": None}, {"$unset": {"a": 1}})
+    rows = list(db.c.find({}, sort=[("_id", 1)]))
+    assert rows == [{"_id": 1, "a": {"b": 30}, "c": 1}, {"_id": 2, "a": {"b": 31}}, {"_id": 3}]
+
+
+def test_who_may_update_may_move(root, cluster, full):
+    allowed = {"resource": {"db": full.name, "collection": "accounts"}, "actions": ["update"]}
+    full.command("createRole", "updater", privileges=[allowed], roles=[])
+    full.command("createUser", "updater", pwd="updates", roles=["updater"])
+    with cluster.router.client("updater", "updates", authSource=full.name) as client:
+        changed = client[full.name].accounts.update_one({"k": 10}, AWAY)
+        assert changed.modified_count == 1
+    assert everywhere(full, 10)[0]["k"] == 91
+
+
+def test_moves_that_collide_through_two_routers(root, elsewhere, full):
+    """What is counted as done was done, once, wherever the documents went."""
+    done, failures = [], []
+
+    def work(seed, client):
+        chance = random.Random(seed)
+        there = client[full.name].accounts
+        try:
+            for _ in range(40):
+                identifier = chance.choice([0, 5, 95])
+                known = there.find_one({"_id": identifier})
+                if known is None:
+                    continue  # on its way: one shard was asked before, the other after
+                change = {"$set": {"k": chance.randrange(100)}, "$inc": {"n": 1}}
+                query = {"_id": identifier, "k": known["k"]}
+                if chance.random() < 0.5:
+                    done.append(there.update_one(query, change).modified_count)
+                else:
+                    done.append(int(there.find_one_and_update(query, change) is not None))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [
+        threading.Thread(target=work, args=(seed, (root, elsewhere)[seed % 2])) for seed in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    rows = list(full.accounts.find())
+    assert sorted(row["_id"] for row in rows) == list(range(0, 100, 5))
+    assert sum(row["n"] for row in rows) == sum(done) > 0
 
 
 def test_an_upsert_inserts_where_its_new_key_belongs(full, run):

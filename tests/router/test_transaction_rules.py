@@ -231,7 +231,8 @@ def test_the_first_shard_that_wrote_knows_the_outcome():
 
 
 M, S, G, P = {"$match": {"a": 1}}, {"$sort": {"a": 1}}, {"$group": {"_id": 1}}, {"$set": {"b": 1}}
-L, NEAR = {"$limit": 3}, {"$geoNear": {"near": [0, 0], "distanceField": "d"}}
+BY_ID = {"$sort": {"_id": 1}}
+K, L, NEAR = {"$skip": 2}, {"$limit": 3}, {"$geoNear": {"near": [0, 0], "distanceField": "d"}}
 
 
 @pytest.mark.parametrize(
@@ -241,8 +242,19 @@ L, NEAR = {"$limit": 3}, {"$geoNear": {"near": [0, 0], "distanceField": "d"}}
         ([M, P], Division([M, P], [])),
         ([M, P, G, M], Division([M, P], [G, M])),
         ([G], Division([], [G])),
-        ([P, S, L, M], Division([P, S], [L, M], {"a": 1})),
-        ([L, S], Division([], [L, S])),
+        ([P, S, M], Division([P, S], [M], {"a": 1})),
+        # no shard need give more than the limit, and what is skipped before it
+        ([P, S, L, M], Division([P, S, L], [L, M], {"a": 1}, 3)),
+        ([L], Division([L], [L], None, 3)),
+        ([L, M, L], Division([BY_ID, L], [L, M, L], {"_id": 1}, 3)),
+        ([L, S], Division([BY_ID, L], [L, S], {"_id": 1}, 3)),
+        ([M, K, L, G], Division([M, BY_ID, {"$limit": 5}], [K, L, G], {"_id": 1}, 5)),
+        ([M, K, L], Division([M, {"$limit": 5}], [K, L], None, 5)),
+        ([S, K, L], Division([S, {"$limit": 5}], [K, L], {"a": 1}, 5)),
+        ([K, M, L], Division([], [K, M, L])),
+        ([{"$limit": 0}], Division([], [{"$limit": 0}])),
+        ([{"$limit": "x"}], Division([], [{"$limit": "x"}])),
+        ([G, L], Division([], [G, L])),
         ([NEAR, L], Division([NEAR], [{"$sort": {"d": 1}}, L])),
     ],
 )
@@ -273,6 +285,7 @@ def test_a_find_counts_what_all_shards_found(command, shards, rest, sort):
     divided = divide_find({"find": "c", "filter": {}, **command})
     assert divided.shards == {"find": "c", "filter": {}, **shards}
     assert (divided.rest, divided.sort) == (rest, sort)
+    assert divided.bound == shards.get("limit")
 
 
 @pytest.mark.parametrize(

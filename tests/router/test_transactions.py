@@ -149,6 +149,12 @@ def test_collations_and_views_read_as_outside(root, caseless):
         "own collation": lambda **o: sorted(
             d["_id"] for d in words.aggregate([group], collation={"locale": "simple"}, **o)
         ),
+        "a few": lambda **o: len(list(words.find({}, **o).skip(3).limit(5))),
+        "a few of some": lambda **o: len(list(words.aggregate([{"$limit": 5}, by_word], **o))),
+        "limited twice": lambda **o: len(
+            list(words.aggregate([{"$limit": 9}, {"$skip": 2}, {"$limit": 5}], **o))
+        ),
+        "more than there are": lambda **o: len(list(words.find({}, **o).skip(12).limit(500))),
         "view": lambda **o: list(view.find({"s": "A"}, {"k": 1, "v": 1}, **o).sort("k", -1)),
         "part of it": lambda **o: list(view.find({}, **o).sort("k", 1).skip(2).limit(4)),
         "one": lambda **o: view.find_one({"k": 77}, **o),
@@ -174,6 +180,18 @@ def test_collations_and_views_read_as_outside(root, caseless):
         assert view.count_documents({"s": "a"}, session=session) == 4
         assert view.count_documents({"s": "a"}) == 2
     assert view.count_documents({"s": "a"}) == 4
+
+
+def test_a_merge_that_has_enough_leaves_the_transaction_alone(root, full):
+    """The shard it does not wait for any longer must not be interrupted: it would abort."""
+    reads = [
+        lambda s: full.accounts.find_one({"n": 100}, session=s),
+        lambda s: list(full.accounts.find({}, session=s).skip(3).limit(7)),
+        lambda s: list(full.accounts.aggregate([{"$limit": 3}, {"$set": {"z": 1}}], session=s)),
+    ]
+    for _ in range(10):
+        with root.start_session() as session, session.start_transaction():
+            assert [len(read(session)) for read in reads] == [4, 7, 3]
 
 
 def test_views_refuse_what_they_refuse_outside(root, caseless):

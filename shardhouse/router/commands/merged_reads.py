@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bson import Int64
+
 from shardhouse.router.auth.pipelines import stages
 from shardhouse.router.catalog.cache import Routing
 from shardhouse.router.commands.call import Call, owners
@@ -19,16 +21,20 @@ from shardhouse.router.transactions.merging import (
     divide_find,
     merge_stage,
 )
+from shardhouse.router.upstream.client import Reply
 from shardhouse.router.upstream.encoder import DirectCursorId
 from shardhouse.router.wire import raw
 
+Target = tuple[str, dict[str, Any]]
+
+_LARGE = 8 * 1024 * 1024
 _SHARED = ("collation", "let", "allowDiskUse", "comment", "maxTimeMS")
 
 
 async def find(call: Call, routing: Routing, command: Mapping[str, Any]) -> raw.Document:
     """find."""
     division = divide_find(command)
-    return await _merged(call, routing, division, {**division.shards, "batchSize": 0})
+    return await _merged(call, routing, division, division.shards)
 
 
 async def aggregate(call: Call, routing: Routing) -> raw.Document:
@@ -66,7 +72,6 @@ async def _aggregated(
     command = {
         "aggregate": _collection(routing),
         "pipeline": division.shards,
-        "cursor": {"batchSize": 0},
         "fromMongos": True,
         "needsMerge": True,
         **options,
@@ -88,9 +93,13 @@ async def _merged(
     assert database is not None
     if routing.table is None or routing.buckets is not None:
         raise CommandError(263, "this collection cannot be read in a transaction over shards")
-    replies = await asyncio.gather(
-        *(call.run(shard, {**command, **versions}) for shard, versions in owners(routing, database))
-    )
+    targets = owners(routing, database)
+    if division.bound is not None and division.sort is None:
+        unmerged = {name: value for name, value in command.items() if name != "needsMerge"}
+        replies = await _open(call, targets, unmerged, division.bound + 1)
+        if sum(len(reply.fields["cursor"].raw) for reply in replies) <= _LARGE:
+            return _joined(call, replies, division)
+    replies = await _open(call, targets, command, 0)
     namespace = routing.namespace
     remotes = [(reply.shard, reply.address, reply.fields["cursor"]) for reply in replies]
     merge = merge_stage(namespace, remotes, transaction.fields, division.sort)
@@ -106,6 +115,26 @@ async def _merged(
     final |= {name: command[name] for name in _SHARED if name in command}
     reply = await call.run(merger or replies[0].shard, final)
     return opened(call, reply, call.command.namespace, DirectCursorId)
+
+
+async def _open(
+    call: Call, targets: Sequence[Target], command: Mapping[str, Any], batch: int
+) -> list[Reply]:
+    """Open a cursor on every shard, with a first batch of this many documents."""
+    size = {"batchSize": Int64(batch)}
+    opening = {**command, **(size if "find" in command else {"cursor": size})}
+    return await asyncio.gather(
+        *(call.run(shard, {**opening, **versions}) for shard, versions in targets)
+    )
+
+
+def _joined(call: Call, replies: Sequence[Reply], division: Division) -> raw.Document:
+    """All that the shards found, as one batch."""
+    batches = [raw.shallow(bytes(reply.fields["cursor"].raw))["firstBatch"] for reply in replies]
+    skip = int(division.rest[0].get("$skip", 0))
+    found = [document for batch in batches for document in batch][skip : division.bound]
+    namespace = call.command.namespace
+    return {"cursor": {"firstBatch": found, "id": Int64(0), "ns": namespace}}
 
 
 def _collection(routing: Routing) -> str:

@@ -49,7 +49,6 @@ async def within(call: Call, handler: Handler) -> raw.Document:
             _continue(call)  # it may have ended while we waited for our turn
         call.transaction = transaction
         reply = await statement(call, transaction, handler)
-        call.router.transactions.contacted += len(transaction.newcomers)
     return reply | {"recoveryToken": transaction.recovery_token}
 
 
@@ -124,6 +123,7 @@ async def statement(call: Call, transaction: Transaction, handler: Handler) -> r
             raise
         if reply.get("writeErrors"):
             await abort_everywhere(call, transaction)
+        call.router.transactions.contacted += len(transaction.newcomers)
         return reply
 
 

@@ -32,12 +32,17 @@ Stage = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """`shards` is what every shard runs: a pipeline, or the fields of a find. Its results arrive
-    in the order of `sort`, if given, and go through `rest`."""
+    """`shards` is what every shard runs: a pipeline, or the fields of a find. Its results, at most
+    `bound` of each shard, arrive in the order of `sort`, if given, and go through `rest`.
+
+    A merge without order that has enough drops what it still waits for, and a shard interrupted in
+    a getMore aborts its part of the transaction. An ordered one never waits when it has enough. So
+    with a `bound` but no `sort`, `rest` does nothing but skip and count: that needs no merge."""
 
     shards: Any
     rest: Sequence[Stage]
     sort: Any = None
+    bound: int | None = None
 
 
 def divide(stages: Sequence[tuple[str, Any]]) -> Division:
@@ -47,9 +52,17 @@ def divide(stages: Sequence[tuple[str, Any]]) -> Division:
         return Division([_stage(stages[0])], [nearest, *map(_stage, stages[1:])])
     cut = next((i for i, (name, _) in enumerate(stages) if name not in _ALONE), len(stages))
     before, after = list(map(_stage, stages[:cut])), list(map(_stage, stages[cut:]))
+    sort = None
     if cut < len(stages) and stages[cut][0] == "$sort":
-        return Division([*before, after[0]], after[1:], stages[cut][1])
-    return Division(before, after)
+        sort = stages[cut][1]
+        before.append(after.pop(0))
+    bound = _bound(stages[len(stages) - len(after) :])
+    if bound is not None:
+        if sort is None and len(after) > 1 + ("$skip" in after[0]):
+            sort = {"_id": 1}
+            before.append({"$sort": sort})
+        before.append({"$limit": Int64(bound)})
+    return Division(before, after, sort, bound)
 
 
 def divide_find(command: Mapping[str, Any]) -> Division:
@@ -60,16 +73,17 @@ def divide_find(command: Mapping[str, Any]) -> Division:
     if fields.pop("singleBatch", False) and not limit:
         limit = int(batch or 101)
     rest: list[Stage] = [{"$skip": Int64(skip)}] if skip else []
+    bound = skip + limit if limit else None
     if limit:
         fields["limit"] = Int64(skip + limit)
         rest.append({"$limit": Int64(limit)})
     sort = fields.get("sort")
     if sort is None or not raw.deep(sort) or "$natural" in raw.deep(sort):
-        return Division(fields, rest)
+        return Division(fields, rest, bound=bound)
     projection = raw.shallow(raw.encode(fields.get("projection") or {}))
     # The server takes this field for the sort key's place and never shows it.
     fields["projection"] = {**projection, "$sortKey": {"$meta": "sortKey"}}
-    return Division(fields, rest, sort)
+    return Division(fields, rest, sort, bound)
 
 
 def find_as_pipeline(command: Mapping[str, Any]) -> tuple[list[Stage], Any]:
@@ -111,6 +125,20 @@ def merge_stage(
     if sort is not None:
         spec["sort"] = sort
     return {"$mergeCursors": spec}
+
+
+def _bound(rest: Sequence[tuple[str, Any]]) -> int | None:
+    """How many documents are enough for stages that begin with `$limit`, or `$skip` before it."""
+    skip = 0
+    for name, value in rest[:2]:
+        if not isinstance(value, int | float) or not 0 <= value < 2**31:
+            return None  # whatever is wrong with it, the server says so
+        if name == "$limit":
+            return skip + int(value) if value else None
+        if name != "$skip" or skip:
+            return None
+        skip = int(value)
+    return None
 
 
 def _stage(stage: tuple[str, Any]) -> Stage:
