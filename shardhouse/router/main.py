@@ -14,11 +14,12 @@ from pathlib import Path
 
 import uvloop
 
-from shardhouse.router import MONGODB_VERSION, tls
+from shardhouse.router import MONGODB_VERSION
 from shardhouse.router.logs import Log
 from shardhouse.router.options import OptionError, Options, parse
 from shardhouse.router.router import Router
 from shardhouse.router.server import Server
+from shardhouse.router.tls import Contexts
 
 _GRACE = 5.0
 
@@ -65,8 +66,8 @@ async def _run(options: Options, key: bytes, log: Log) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    router = Router(options, key, tls.for_members(options), log)
-    server = Server(router, tls.for_clients(options))
+    router = Router(options, key, Contexts(options), log)
+    server = Server(router)
     await server.start()
     end_metrics = _metrics(router)
     log.note(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,14 @@ from typing import Any, NoReturn, TypeVar
 
 from shardhouse.router import MONGODB_VERSION
 from shardhouse.router.wire import compression
+
+TLS_MODES = ("disabled", "allowTLS", "preferTLS", "requireTLS")
+TLS_PROTOCOLS: Mapping[str, int] = {
+    "TLS1_0": ssl.OP_NO_TLSv1,
+    "TLS1_1": ssl.OP_NO_TLSv1_1,
+    "TLS1_2": ssl.OP_NO_TLSv1_2,
+    "TLS1_3": ssl.OP_NO_TLSv1_3,
+}
 
 _N = TypeVar("_N", int, float)
 
@@ -43,6 +52,9 @@ class Options:
     tls_ca: str | None = None
     tls_cluster: str | None = None
     tls_allow_without_certificates: bool = False
+    tls_allow_invalid_hostnames: bool = False
+    tls_disabled_protocols: tuple[str, ...] = ()
+    tls_crl: str | None = None
     argv: tuple[str, ...] = ()
 
     @property
@@ -69,6 +81,9 @@ _FILE_KEYS = {
     "operationProfiling.slowOpThresholdMs": "slowms",
     "operationProfiling.slowOpSampleRate": "slowOpSampleRate",
     "systemLog.destination": "",
+    "net.tls.allowInvalidHostnames": "tlsAllowInvalidHostnames",
+    "net.tls.disabledProtocols": "tlsDisabledProtocols",
+    "net.tls.CRLFile": "tlsCRLFile",
     "systemLog.path": "logpath",
     "systemLog.logAppend": "logappend",
     "processManagement.pidFilePath": "pidfilepath",
@@ -102,11 +117,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--setParameter", action="append", metavar="NAME=VALUE")
     add("--config", "-f", metavar="FILE", help="a YAML file with the same options")
     add("--networkMessageCompressors", metavar="NAME,...", help="or `disabled`")
-    add("--tlsMode", choices=("disabled", "requireTLS"))
+    add("--tlsMode", choices=TLS_MODES)
     add("--tlsCertificateKeyFile", metavar="FILE")
     add("--tlsCAFile", metavar="FILE")
     add("--tlsClusterFile", metavar="FILE")
     add("--tlsAllowConnectionsWithoutCertificates", action="store_true", default=None)
+    add("--tlsAllowInvalidHostnames", action="store_true", default=None)
+    add("--tlsDisabledProtocols", metavar="TLS1_2,...", help="or `none`")
+    add("--tlsCRLFile", metavar="FILE")
     add("--nounixsocket", action="store_true", help="accepted; there never is a Unix socket")
     add("--version", action="version", version=f"shardhouse router for MongoDB {MONGODB_VERSION}")
     return parser
@@ -145,6 +163,9 @@ def parse(argv: Sequence[str]) -> Options:
         tls_ca=values.get("tlsCAFile"),
         tls_cluster=values.get("tlsClusterFile"),
         tls_allow_without_certificates=bool(values.get("tlsAllowConnectionsWithoutCertificates")),
+        tls_allow_invalid_hostnames=bool(values.get("tlsAllowInvalidHostnames")),
+        tls_disabled_protocols=_protocols(values.get("tlsDisabledProtocols", "none")),
+        tls_crl=values.get("tlsCRLFile"),
         argv=tuple(argv),
     )
     _check_tls(options)
@@ -201,6 +222,17 @@ def _compressors(text: object) -> tuple[str, ...]:
     return names
 
 
+def _protocols(text: object) -> tuple[str, ...]:
+    names = () if text == "none" else tuple(_split(str(text)))
+    for name in names:
+        if name not in TLS_PROTOCOLS:
+            known = ", ".join(TLS_PROTOCOLS)
+            raise OptionError(f"--tlsDisabledProtocols: {name!r} is none of {known}")
+    if set(names) >= {"TLS1_2", "TLS1_3"}:  # older ones are off anyway
+        raise OptionError("--tlsDisabledProtocols leaves no protocol: TLS1_2 or TLS1_3 must stay")
+    return names
+
+
 def _split(text: str) -> list[str]:
     return [part.strip() for part in str(text).split(",") if part.strip()]
 
@@ -218,14 +250,16 @@ def _parameters(values: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
 
 
 def _check_tls(options: Options) -> None:
-    if options.tls_mode not in ("disabled", "requireTLS"):
-        raise OptionError(f"--tlsMode must be disabled or requireTLS, not {options.tls_mode!r}")
+    if options.tls_mode not in TLS_MODES:
+        raise OptionError(f"--tlsMode must be one of {TLS_MODES}, not {options.tls_mode!r}")
     if options.tls_mode == "disabled":
         return
     if not options.tls_certificate or not options.tls_ca:
-        raise OptionError("--tlsMode requireTLS needs --tlsCertificateKeyFile and --tlsCAFile")
+        raise OptionError("TLS needs --tlsCertificateKeyFile and --tlsCAFile")
     _readable("--tlsCertificateKeyFile", options.tls_certificate)
     _readable("--tlsCAFile", options.tls_ca)
+    if options.tls_crl:
+        _readable("--tlsCRLFile", options.tls_crl)
     if options.tls_cluster:
         _readable("--tlsClusterFile", options.tls_cluster)
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from shardhouse.router.parameters import Parameters
 from shardhouse.router.running import Operations
 from shardhouse.router.slow_log import SlowLog
 from shardhouse.router.statistics import Statistics
+from shardhouse.router.tls import Contexts
 from shardhouse.router.transactions.registry import Transactions
 from shardhouse.router.upstream.client import MAJORITY_WRITE, Cluster
 from shardhouse.router.upstream.encoder import kill
@@ -41,9 +41,10 @@ CURSOR_IN_USE = 12051
 class Router:
     """What every command may use: routing, nodes, users, cursors, the clock, and the defaults."""
 
-    def __init__(self, options: Options, key: bytes, tls: ssl.SSLContext | None, log: Log) -> None:
+    def __init__(self, options: Options, key: bytes, tls: Contexts, log: Log) -> None:
         self.options = options
         self.log = log
+        self.tls = tls
         self.process_id = ObjectId()
         self.clock = Clock()
         self.cluster = Cluster(options.config_string, key, tls, self.clock, log)

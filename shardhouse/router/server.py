@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import ssl
 from collections import deque
 from typing import cast
 
@@ -16,6 +15,7 @@ from shardhouse.router.errors import CommandError, ProtocolError
 from shardhouse.router.fail_points import ConnectionDroppedError
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
+from shardhouse.router.tls_listener import TlsListener
 from shardhouse.router.wire import compression, messages, raw
 from shardhouse.router.wire.messages import Request
 
@@ -208,23 +208,25 @@ class ClientConnection(asyncio.Protocol):
 class Server:
     """Listens on every address asked for."""
 
-    def __init__(self, router: Router, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, router: Router) -> None:
         self._router = router
-        self._tls = tls
         self._numbers = itertools.count(1)
-        self._listening: asyncio.Server | None = None
+        self._listening: asyncio.Server | TlsListener | None = None
         self._open: set[ClientConnection] = set()
 
     async def start(self) -> None:
         """Begin to listen; OSError if the address cannot be had."""
         options = self._router.options
-        self._listening = await asyncio.get_running_loop().create_server(
-            lambda: ClientConnection(self._router, next(self._numbers), self._open),
-            list(options.bind_ip),
-            options.port,
-            ssl=self._tls,
-            backlog=1024,
-        )
+        addresses, port, tls = list(options.bind_ip), options.port, self._router.tls
+        if tls.clients is None:
+            self._listening = await asyncio.get_running_loop().create_server(
+                self._connection, addresses, port, backlog=1024
+            )
+        else:
+            self._listening = TlsListener(addresses, port, self._connection, tls, self._router.log)
+
+    def _connection(self) -> ClientConnection:
+        return ClientConnection(self._router, next(self._numbers), self._open)
 
     async def stop(self, grace: float) -> None:
         """Stop listening; let running commands end within `grace` seconds, then close all."""

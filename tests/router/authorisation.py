@@ -268,6 +268,7 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "usersInfo everywhere": ("admin", {"usersInfo": {"forAllDBs": True}}),
     "rolesInfo": ("app", {"rolesInfo": 1}),
     "rolesInfo one": ("app", {"rolesInfo": "none"}),
+    "rotateCertificates": ("admin", {"rotateCertificates": 1}),
     "invalidateUserCache": ("admin", {"invalidateUserCache": 1}),
     "startSession": ("admin", {"startSession": 1}),
     "refreshSessions": ("admin", {"refreshSessions": [_NO_SESSION]}),

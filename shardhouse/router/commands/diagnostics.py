@@ -97,6 +97,22 @@ async def rotate_log(call: Call) -> raw.Document:
     return {}
 
 
+async def rotate_certificates(call: Call) -> raw.Document:
+    """rotateCertificates: new connections use the files as they are now; open ones live on."""
+    if call.router.tls.clients is None:
+        raise CommandError(20, "TLS is not enabled: there are no certificates to rotate")
+    try:
+        call.router.tls.rotate()
+    except OSError as error:
+        raise CommandError(
+            93, f"certificates cannot be used, the old ones stay: {error}"
+        ) from error
+    call.router.log.note(
+        "NETWORK", "Certificates rotated", call.session.context, text=call.body.get("message")
+    )
+    return {}
+
+
 def refusal(code: int, message: str) -> Callable[[Call], Awaitable[raw.Document]]:
     """A command a mongos knows but only to refuse it."""
 

@@ -234,6 +234,9 @@ TABLE: Mapping[str, Row] = {
     "getCmdLineOpts": _admin(needs.cluster("getCmdLineOpts"), diagnostics.command_line),
     "getLog": _admin(needs.cluster("getLog"), diagnostics.get_log),
     "logRotate": _admin(needs.cluster("logRotate"), diagnostics.rotate_log),
+    "rotateCertificates": _admin(
+        needs.cluster("rotateCertificates"), diagnostics.rotate_certificates
+    ),
     "invalidateUserCache": _admin(needs.cluster("invalidateUserCache"), accounts.invalidate),
     "profile": Row(needs.profile, settings.profile),
     "replSetGetStatus": _admin(

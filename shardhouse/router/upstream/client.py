@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from shardhouse.router.errors import (
     ShardReplyError,
 )
 from shardhouse.router.logs import Log
+from shardhouse.router.tls import Contexts
 from shardhouse.router.topology import description
 from shardhouse.router.topology.description import ReplicaSet
 from shardhouse.router.topology.monitor import SELECTION_TIMEOUT, Monitor
@@ -69,7 +69,7 @@ class Cluster:
     """All nodes: the config servers under the id `config`, and the shards under theirs."""
 
     def __init__(
-        self, config_servers: str, key: bytes, tls: ssl.SSLContext | None, clock: Clock, log: Log
+        self, config_servers: str, key: bytes, tls: Contexts, clock: Clock, log: Log
     ) -> None:
         self._key = key
         self._tls = tls
@@ -270,12 +270,12 @@ class Cluster:
         return monitor
 
     async def _dial(self, address: str) -> Connection:
-        return await connect(address, self._tls)
+        return await connect(address, self._tls.members)
 
     def _pool(self, address: str) -> Pool:
         pool = self._pools.get(address)
         if pool is None:
-            pool = Pool(lambda: connect(address, self._tls, self._key))
+            pool = Pool(lambda: connect(address, self._tls.members, self._key))
             self._pools[address] = pool
         return pool
 
