@@ -64,6 +64,15 @@ class Cursors:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many are open, at work (`pinned`), and without a time limit."""
+        return {
+            "total": len(self._open),
+            "pinned": sum(cursor.in_use for cursor in self._open.values()),
+            "noTimeout": sum(cursor.never_times_out for cursor in self._open.values()),
+        }
+
     def new_id(self) -> Int64:
         """A number not in use, not to be guessed."""
         while True:

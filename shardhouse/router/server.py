@@ -57,6 +57,8 @@ class ClientConnection(asyncio.Protocol):
         peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         session = ClientSession(self._number, _address(peer), _address(local))
         session.tls = transport.get_extra_info("ssl_object")
+        if session.tls is not None:
+            counts.tls_versions[session.tls.version()] += 1
         self._all.add(self)
         self._router.log.note(
             "NETWORK", "Connection accepted", session.context, remote=session.peer

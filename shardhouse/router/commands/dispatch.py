@@ -28,6 +28,7 @@ from shardhouse.router.errors import (
 from shardhouse.router.fail_points import ConnectionDroppedError, InjectedError
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
+from shardhouse.router.statistics import UNKNOWN
 from shardhouse.router.transactions.labels import label
 from shardhouse.router.wire import raw
 from shardhouse.router.wire.messages import OP_QUERY, Request
@@ -94,7 +95,7 @@ async def answer(router: Router, session: ClientSession, command: Command) -> ra
     reply = _timed(call, reply)
     known = command.name in TABLE
     code = 0 if reply["ok"] else int(reply.get("code", 1))
-    router.statistics.ran(command.name if known else "<UNKNOWN>", took, code)
+    router.statistics.ran(command.name if known else UNKNOWN, took, code)
     if took > router.slow_log.limit:
         router.slow_log.report(session, command, reply, took, len(call.shards), known=known)
     return reply
