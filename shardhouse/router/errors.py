@@ -48,6 +48,7 @@ CODE_NAMES: Mapping[int, str] = {
     121: "DocumentValidationFailure",
     133: "FailedToSatisfyReadPreference",
     166: "CommandNotSupportedOnView",
+    202: "NetworkInterfaceExceededTimeLimit",
     225: "TransactionTooOld",
     237: "CursorKilled",
     251: "NoSuchTransaction",
