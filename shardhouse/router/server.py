@@ -230,10 +230,13 @@ class Server:
     def _connection(self) -> ClientConnection:
         return ClientConnection(self._router, next(self._numbers), self._open)
 
-    async def stop(self, grace: float) -> None:
-        """Stop listening; let running commands end within `grace` seconds, then close all."""
+    def refuse(self) -> None:
+        """Stop listening. Who is connected stays."""
         assert self._listening is not None
         self._listening.close()
+
+    async def stop(self, grace: float) -> None:
+        """Let running commands end within `grace` seconds, then close all connections."""
         tasks = []
         for connection in list(self._open):
             connection.drain()

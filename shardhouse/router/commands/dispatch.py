@@ -115,7 +115,7 @@ async def _authorize(call: Call, row: Row) -> None:
         raise unauthorized(f"command {command.name} requires authentication")
     if row.admin_only and command.db != "admin":
         raise unauthorized(f"{command.name} may only be run against the admin database.")
-    if call.router.stopping.is_set() and row.login:
+    if call.router.stopping.is_set() and row.login and not _continues(command):
         raise CommandError(91, "the router is shutting down")
     stable_api.check(command, required=call.router.parameters["requireApiVersion"])
     if session.identity is not None:
@@ -128,6 +128,13 @@ async def _authorize(call: Call, row: Row) -> None:
         raise CommandError(72, "Transaction number requires a session ID to also be specified")
     call.require(row.needs(command))
     call.read_preference()
+
+
+def _continues(command: Command) -> bool:
+    """Whether a command goes on with, or ends, a cursor or a transaction that is open."""
+    if command.name in ("getMore", "killCursors", "endSessions"):
+        return True
+    return "autocommit" in command.body and "startTransaction" not in command.body
 
 
 async def _current_user(call: Call) -> User | None:
