@@ -20,6 +20,7 @@ CODE_NAMES: Mapping[int, str] = {
     11: "UserNotFound",
     13: "Unauthorized",
     14: "TypeMismatch",
+    15: "Overflow",
     16: "InvalidLength",
     17: "ProtocolError",
     18: "AuthenticationFailed",
@@ -46,9 +47,9 @@ CODE_NAMES: Mapping[int, str] = {
     117: "ConflictingOperationInProgress",
     118: "NamespaceNotSharded",
     121: "DocumentValidationFailure",
+    125: "CommandFailed",
     133: "FailedToSatisfyReadPreference",
     166: "CommandNotSupportedOnView",
-    202: "NetworkInterfaceExceededTimeLimit",
     225: "TransactionTooOld",
     237: "CursorKilled",
     251: "NoSuchTransaction",
@@ -122,8 +123,10 @@ class ShardReplyError(CommandError):
     """A node answered `ok: 0`; its reply is passed on as it came."""
 
     def __init__(self, reply: Mapping[str, Any]) -> None:
-        super().__init__(int(reply.get("code", 1)), str(reply.get("errmsg", "")), extra=reply)
         self.reply = dict(reply)
+        if "code" not in reply:  # some old commands of a server only say `ok: 0` and why
+            self.reply |= {"code": 8, "codeName": code_name(8)}
+        super().__init__(int(self.reply["code"]), str(reply.get("errmsg", "")), extra=self.reply)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -153,6 +156,14 @@ def caused_by(context: str, error: CommandError) -> CommandError:
 
 class ProtocolError(Exception):
     """The peer sent what is no MongoDB message; its connection is closed, nothing else happens."""
+
+
+class MessageError(ProtocolError):
+    """A whole frame whose content is no message. A server answers that and listens on."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def unauthorized(message: str) -> CommandError:

@@ -11,7 +11,7 @@ from bson.errors import BSONError
 
 from shardhouse.router.commands import dispatch
 from shardhouse.router.commands.table import TABLE
-from shardhouse.router.errors import CommandError, ProtocolError
+from shardhouse.router.errors import CommandError, MessageError, ProtocolError
 from shardhouse.router.fail_points import ConnectionDroppedError
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
@@ -57,8 +57,6 @@ class ClientConnection(asyncio.Protocol):
         peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         session = ClientSession(self._number, _address(peer), _address(local))
         session.tls = transport.get_extra_info("ssl_object")
-        if session.tls is not None:
-            counts.tls_versions[session.tls.version()] += 1
         self._all.add(self)
         self._router.log.note(
             "NETWORK", "Connection accepted", session.context, remote=session.peer
@@ -114,7 +112,12 @@ class ClientConnection(asyncio.Protocol):
                 frame = self._frames.popleft()
                 if len(self._frames) < _MOST_WAITING and self._transport is not None:
                     self._transport.resume_reading()
-                request = messages.parse(frame)
+                try:
+                    request = messages.parse(frame)
+                except MessageError as error:
+                    refusal = CommandError(error.code, str(error))
+                    await self._send(messages.unread(frame), refusal.document, "")
+                    continue
                 if request.compressor is not None:
                     self._unpacked(request.compressor, frame)
                 await self._one(session, request)
@@ -230,13 +233,10 @@ class Server:
     def _connection(self) -> ClientConnection:
         return ClientConnection(self._router, next(self._numbers), self._open)
 
-    def refuse(self) -> None:
-        """Stop listening. Who is connected stays."""
+    async def stop(self, grace: float) -> None:
+        """Stop listening; let running commands end within `grace` seconds, then close all."""
         assert self._listening is not None
         self._listening.close()
-
-    async def stop(self, grace: float) -> None:
-        """Let running commands end within `grace` seconds, then close all connections."""
         tasks = []
         for connection in list(self._open):
             connection.drain()

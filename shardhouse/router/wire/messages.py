@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shardhouse.router.errors import ProtocolError
+from shardhouse.router.errors import MessageError, ProtocolError
 from shardhouse.router.wire import compression
 
 OP_REPLY, OP_QUERY, OP_COMPRESSED, OP_MSG = 1, 2004, 2012, 2013
@@ -69,6 +69,11 @@ def parse(frame: bytes) -> Request:
         raise ProtocolError(f"message is cut off: {error}") from error
 
 
+def unread(frame: bytes) -> Request:
+    """What a reply has to know of a frame that holds no message: its number."""
+    return Request(_HEADER.unpack_from(frame)[1], OP_MSG, 0, b"")
+
+
 def _parse_compressed(request_id: int, frame: bytes) -> Request:
     opcode, size, compressor = _COMPRESSED.unpack_from(frame, HEADER_SIZE)
     if opcode == OP_COMPRESSED or not 0 <= size <= MAX_MESSAGE - HEADER_SIZE:
@@ -92,33 +97,35 @@ def _parse_msg(request_id: int, frame: bytes) -> Request:
     flags: int = _UINT32.unpack_from(frame, HEADER_SIZE)[0]
     if flags & 0xFFFF & ~(CHECKSUM | MORE_TO_COME):
         raise ProtocolError(f"message has unknown required flags {flags:#x}")
-    end = len(frame)
-    if flags & CHECKSUM:
-        end -= 4
-        if _UINT32.unpack_from(frame, end)[0] != _crc32c(frame[:end]):
-            raise ProtocolError("message checksum does not match")
+    end = len(frame) - (4 if flags & CHECKSUM else 0)
     body: bytes | None = None
     sequences: dict[str, bytes] = {}
     position = HEADER_SIZE + 4
     while position < end:
         kind = frame[position]
+        if kind == 0 and body is not None:
+            raise MessageError(40430, "Multiple body sections in message")
+        if kind > 1:
+            raise ProtocolError(f"message has a section of kind {kind}")
         size: int = _INT32.unpack_from(frame, position + 1)[0]
         start, stop = position + 1, position + 1 + size
         if size < 5 or stop > end:
-            raise ProtocolError("message section does not fit its message")
-        if kind == 0 and body is None:
+            raise MessageError(15 if kind else 22, "message section does not fit its message")
+        if kind == 0:
             body = frame[start:stop]
-        elif kind == 1:
+        else:
             name_end = frame.find(b"\0", start + 4, stop)
             name = frame[start + 4 : name_end].decode("utf-8", "replace")
-            if name_end < 0 or name in sequences:
-                raise ProtocolError("document sequence without a name of its own")
+            if name_end < 0:
+                raise ProtocolError("document sequence without a name")
+            if name in sequences:
+                raise MessageError(40431, f"Duplicate document sequence: {name}")
             sequences[name] = frame[name_end + 1 : stop]
-        else:
-            raise ProtocolError(f"message has a second body or a section of kind {kind}")
         position = stop
     if body is None:
-        raise ProtocolError("message has no body")
+        raise MessageError(40587, "OP_MSG messages must have a body")
+    if flags & CHECKSUM and _UINT32.unpack_from(frame, end)[0] != _crc32c(frame[:end]):
+        raise ProtocolError("message checksum does not match")
     return Request(request_id, OP_MSG, flags, body, sequences)
 
 
