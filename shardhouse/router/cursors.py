@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -64,25 +64,6 @@ class Cursors:
     def __len__(self) -> int:
         return len(self._open)
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many are open, at work (`pinned`), and without a time limit."""
-        return {
-            "total": len(self._open),
-            "pinned": sum(cursor.in_use for cursor in self._open.values()),
-            "noTimeout": sum(cursor.never_times_out for cursor in self._open.values()),
-        }
-
-    @property
-    def finite(self) -> list[Cursor]:
-        """Those that come to an end by themselves when they are read on: no change streams."""
-        return [c for c in self._open.values() if c.stream is None and not c.abandoned]
-
-    @property
-    def all(self) -> list[Cursor]:
-        """Every open cursor."""
-        return list(self._open.values())
-
     def new_id(self) -> Int64:
         """A number not in use, not to be guessed."""
         while True:
@@ -102,6 +83,10 @@ class Cursors:
     def remove(self, cursor: Cursor) -> None:
         """The cursor is exhausted or ended."""
         self._open.pop(cursor.id, None)
+
+    def opened_in(self, chosen: Callable[[Mapping[str, Any]], bool]) -> list[Cursor]:
+        """Cursors which the chosen logical sessions hold open."""
+        return [cursor for cursor in self._open.values() if cursor.lsid and chosen(cursor.lsid)]
 
     def of_session(self, session_id: bytes) -> list[Cursor]:
         """Cursors a logical session holds open."""

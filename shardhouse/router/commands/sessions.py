@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bson import Binary
@@ -13,7 +14,9 @@ from bson.raw_bson import RawBSONDocument
 from shardhouse.router.auth.privileges import CLUSTER, Need
 from shardhouse.router.auth.users import User
 from shardhouse.router.commands.call import Call
+from shardhouse.router.commands.transactions import abort_everywhere
 from shardhouse.router.errors import CommandError
+from shardhouse.router.transactions.transaction import Phase
 from shardhouse.router.wire import raw
 
 _NOBODY = hashlib.sha256(b"").digest()
@@ -28,7 +31,7 @@ def stamped(given: object, user: User | None) -> dict[str, Any]:
     if not isinstance(identifier, Binary) or identifier.subtype != 4 or len(identifier) != 16:
         raise CommandError(14, "'lsid.id' must be a UUID")
     own = user.digest if user else _NOBODY
-    if "uid" in content and bytes(content["uid"]) != own:
+    if "uid" in content and content["uid"] != own:
         raise CommandError(13, "Unauthorized to set user digest in LogicalSessionId")
     return {"id": identifier, "uid": own}
 
@@ -55,14 +58,13 @@ async def end(call: Call) -> raw.Document:
 async def kill(call: Call) -> raw.Document:
     """killSessions: one's own, with the cursors they hold open; without any, all of one's own."""
     sessions = _listed(call)
-    for session in sessions:
-        for cursor in call.router.cursors.of_session(bytes(session["id"])):
-            if cursor.owner == call.session.identity:
-                await call.router.kill_cursor(cursor)
     if sessions:
+        keys = [_key(session) for session in sessions]
+        await _let_go(call, lambda lsid: _key(lsid) in keys)
         await _everywhere(call, {"killSessions": sessions})
     else:
         own = call.user.digest if call.user else _NOBODY
+        await _let_go(call, lambda lsid: bytes(lsid["uid"]) == own)
         await _everywhere(call, {"killAllSessionsByPattern": [{"uid": own}]})
     return {}
 
@@ -75,6 +77,7 @@ async def kill_all(call: Call) -> raw.Document:
         user = raw.deep(content)
         digest = hashlib.sha256(f"{user.get('user')}@{user.get('db')}".encode()).digest()
         patterns.append({"uid": digest})
+    await _let_go(call, lambda lsid: any(_matches(pattern, lsid) for pattern in patterns))
     await _everywhere(call, {"killAllSessionsByPattern": patterns})
     return {}
 
@@ -86,13 +89,16 @@ async def kill_by_pattern(call: Call) -> raw.Document:
     listed = []
     for content in patterns:
         pattern = raw.deep(content)
-        named = pattern.get("uid") or (pattern.get("lsid") or {}).get("uid")
-        if named is None or bytes(named) != own:
+        lsid = pattern.get("lsid")
+        named = pattern.get("uid") or (lsid.get("uid") if isinstance(lsid, dict) else None)
+        if named != own:
             call.require([Need(CLUSTER, "killAnySession")])
         if pattern.keys() & {"users", "roles"}:
             call.require([Need(CLUSTER, "impersonate")])
         listed.append(pattern)
-    await _everywhere(call, {"killAllSessionsByPattern": listed or [{}]})
+    listed = listed or [{}]
+    await _everywhere(call, {"killAllSessionsByPattern": listed})
+    await _let_go(call, lambda lsid: any(_matches(pattern, lsid) for pattern in listed))
     return {}
 
 
@@ -101,6 +107,28 @@ def _listed(call: Call) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         raise CommandError(14, f"'{call.command.name}' must be an array of sessions")
     return [stamped(session, call.user) for session in value]
+
+
+def _key(lsid: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    return bytes(lsid["id"]), bytes(lsid["uid"])
+
+
+def _matches(pattern: Mapping[str, Any], lsid: Mapping[str, Any]) -> bool:
+    if "lsid" in pattern:
+        return _key(pattern["lsid"]) == _key(lsid)
+    return "uid" not in pattern or bytes(pattern["uid"]) == bytes(lsid["uid"])
+
+
+async def _let_go(call: Call, chosen: Callable[[Mapping[str, Any]], bool]) -> None:
+    """End what this router itself holds for sessions that are killed: cursors, transactions."""
+    for cursor in call.router.cursors.opened_in(chosen):
+        await call.router.kill_cursor(cursor)
+    for transaction in call.router.transactions.open:
+        if chosen(transaction.lsid):
+            if transaction.phase is Phase.OPEN:
+                await abort_everywhere(call, transaction)
+            else:  # its commit is under way: what became of it, the shards can tell
+                call.router.transactions.forget(transaction)
 
 
 async def _everywhere(call: Call, command: raw.Document) -> None:

@@ -68,6 +68,10 @@ class Transactions:
             raise _too_old(number, known)
         return known
 
+    def forget(self, known: Transaction) -> None:
+        """Drop one: its session was killed."""
+        self._newest.pop(_key(known.lsid), None)
+
     def forget_idle(self, now: float) -> None:
         """Drop what no client can continue any more."""
         for key, known in list(self._newest.items()):
