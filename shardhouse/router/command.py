@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
+from bson import Code, Decimal128
 from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.errors import CommandError, bad_value, wrong_type
@@ -47,7 +50,9 @@ class Command:
     def namespace_argument(self) -> tuple[str, str]:
         """Database and collection from a command that is given a whole namespace."""
         text = self.value
-        database, dot, collection = text.partition(".") if isinstance(text, str) else ("", "", "")
+        if not isinstance(text, str):
+            raise CommandError(73, f"namespace has invalid type for command {self.name}")
+        database, dot, collection = text.partition(".")
         if not dot or not collection:
             raise CommandError(73, f"Invalid namespace specified '{text}'")
         check_database(database)
@@ -62,6 +67,19 @@ class Command:
             expected = kind.__name__ if isinstance(kind, type) else kind[0].__name__
             raise wrong_type(f"{self.name}.{name}", expected)
         return value
+
+    def whole(self, name: str) -> int:
+        """A number without its fraction, within 64 bits; 0 if it is missing, NaN, or null."""
+        value = self.body.get(name)
+        if isinstance(value, Decimal128):
+            value = value.to_decimal()
+        if value is None:
+            return 0
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            raise wrong_type(f"{self.name}.{name}", "long")
+        if math.isnan(value):
+            return 0
+        return int(max(-(2**63), min(value, 2**63 - 1)))
 
     def document(self, name: str) -> bytes:
         """The bytes of an embedded document; of an empty one if it is missing."""
@@ -87,6 +105,14 @@ class Command:
 
 
 _EMPTY = raw.encode({})
+_MAY_BE_CODE = frozenset({"comment", "map", "reduce", "finalize"})
+
+
+def refuse_code(name: str, fields: raw.Document) -> None:
+    """TypeMismatch (14) for JavaScript where no command takes it: decoded, it passes for a text."""
+    for field_name, value in fields.items():
+        if type(value) is Code and field_name not in _MAY_BE_CODE:
+            raise wrong_type(f"{name}.{field_name}", "string")
 
 
 def read(body: bytes, sequences: Mapping[str, bytes]) -> Command:
@@ -97,6 +123,7 @@ def read(body: bytes, sequences: Mapping[str, bytes]) -> Command:
     if not isinstance(db, str):
         raise CommandError(40571, "OP_MSG requests require a $db argument")
     check_database(db)
+    refuse_code(name, fields)
     if not sequences.keys().isdisjoint(fields):
         raise bad_value("a field is given both in the command and as a document sequence")
     return Command(name, db, fields, sequences)

@@ -30,7 +30,7 @@ class Parameter:
                 return value.split(",") if isinstance(value, str) else list(value)
             return kind(value)
         except (TypeError, ValueError) as error:
-            raise bad_value(f"Invalid value for parameter {name}: {value!r}") from error
+            raise bad_value(f"Invalid value for parameter {name}") from error
 
 
 def _bool(value: Any) -> bool:
@@ -50,7 +50,6 @@ KNOWN: Mapping[str, Parameter] = {
     "localLogicalSessionTimeoutMinutes": Parameter(30),
     "logLevel": Parameter(0, changeable=True),
     "maxAcceptableLogicalClockDriftSecs": Parameter(Int64(31_536_000)),
-    "mongosShutdownTimeoutMillisForSignaledShutdown": Parameter(Int64(5_000), changeable=True),
     "quiet": Parameter(False, changeable=True),
     "requireApiVersion": Parameter(False, changeable=True),
     "saslHostName": Parameter(""),

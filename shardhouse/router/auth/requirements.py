@@ -22,7 +22,7 @@ from shardhouse.router.auth.privileges import (
     Requirement,
     Resource,
 )
-from shardhouse.router.command import Command, check_database
+from shardhouse.router.command import Command, check_database, refuse_code
 from shardhouse.router.errors import CommandError, bad_value
 from shardhouse.router.wire import raw
 
@@ -72,12 +72,6 @@ def zone(*needed: tuple[str, str]) -> Rule:
     apart = tuple(Need(Resource("config", collection), action) for collection, action in needed)
     found = [Alternatives(((Need(CLUSTER, "enableSharding"),), apart))]
     return lambda _: found
-
-
-def validate_metadata(command: Command) -> Iterator[Requirement]:
-    """validateDBMetadata: validate, on what it names."""
-    database, collection = command.get("db", str), command.get("collection", str, "")
-    yield Need(Resource(database, collection) if database else ANY_NORMAL, "validate")
 
 
 def profile(command: Command) -> Iterator[Requirement]:
@@ -198,7 +192,9 @@ def explained(command: Command) -> Command:
     content = bytes(command.value.raw)
     raw.fields(content)
     body = raw.shallow(content)
-    return Command(next(iter(body), ""), command.db, body)
+    name = next(iter(body), "")
+    refuse_code(name, body)
+    return Command(name, command.db, body)
 
 
 def create(command: Command) -> Iterator[Requirement]:

@@ -70,6 +70,7 @@ async def get_more(call: Call) -> raw.Document:
     number = call.command.value
     if not isinstance(number, int):
         raise wrong_type("getMore.getMore", "long")
+    call.command.get("collection", str)
     cursor = _own(call, int(number))
     if call.body.get("collection") != cursor.namespace.partition(".")[2]:
         raise unauthorized(

@@ -17,7 +17,6 @@ from shardhouse.router.auth.users import User
 from shardhouse.router.commands.call import Call
 from shardhouse.router.errors import CommandError, bad_value
 from shardhouse.router.session import Login
-from shardhouse.router.statistics import UNKNOWN
 from shardhouse.router.wire import compression, messages, raw
 
 MAX_DOCUMENT = 16 * 1024 * 1024
@@ -167,14 +166,15 @@ def _subject(call: Call, asked: object, database: str) -> tuple[str, str]:
 
 def _check_enabled(call: Call, mechanism: object, served: Collection[str]) -> None:
     enabled = call.router.parameters["authenticationMechanisms"]
-    if mechanism not in served or mechanism not in enabled:
-        raise CommandError(334, f"Received authentication for mechanism {mechanism} not enabled")
+    if not isinstance(mechanism, str) or mechanism not in served or mechanism not in enabled:
+        named = mechanism if isinstance(mechanism, str) else ""
+        raise CommandError(334, f"Received authentication for mechanism {named} not enabled")
 
 
 def _counted(mechanism: str) -> str:
     """The name under which attempts are counted: a client may call a mechanism anything."""
     known = mechanism in scram.DIGESTS or mechanism == certificates.MECHANISM
-    return mechanism if known else UNKNOWN
+    return mechanism if known else "<UNKNOWN>"
 
 
 async def _begin(

@@ -153,7 +153,9 @@ def _aggregate_target(call: Call, routing: Routing, *, plain: bool) -> Target | 
 async def count(call: Call) -> raw.Document:
     """count: each shard's number, summed; skip and limit apply to the sum."""
     namespace = call.command.namespace
-    skip, limit = int(call.body.get("skip") or 0), abs(int(call.body.get("limit") or 0))
+    skip, limit = call.command.whole("skip"), abs(call.command.whole("limit"))
+    if skip < 0:
+        raise CommandError(51024, f"BSON field 'skip' value must be >= 0, actual value '{skip}'")
     command = call.build("count", call.command.collection)
 
     async def attempt(routing: Routing) -> raw.Document:

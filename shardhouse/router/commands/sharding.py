@@ -8,7 +8,7 @@ from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.catalog.cache import Routing
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call, database_version
-from shardhouse.router.errors import CommandError
+from shardhouse.router.errors import CommandError, wrong_type
 from shardhouse.router.upstream.client import MAJORITY_WRITE
 from shardhouse.router.wire import raw
 
@@ -16,7 +16,9 @@ from shardhouse.router.wire import raw
 async def enable_sharding(call: Call) -> raw.Document:
     """enableSharding: makes the database, on a chosen primary shard if one is named."""
     name = call.command.value
-    if not isinstance(name, str) or name in ("admin", "config", "local"):
+    if not isinstance(name, str):
+        raise wrong_type("enableSharding.enableSharding", "string")
+    if name in ("admin", "config", "local"):
         raise CommandError(72, f"can't shard '{name}' database")
     options: dict[str, Any] = {"enableSharding": True}
     primary = call.command.get("primaryShard", str)

@@ -11,7 +11,6 @@ from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call
 from shardhouse.router.errors import CommandError, NodeUnreachableError, wrong_type
-from shardhouse.router.router import Router
 from shardhouse.router.transactions.labels import (
     NO_SUCH_TRANSACTION,
     SNAPSHOT_CODES,
@@ -90,7 +89,7 @@ def _begin(call: Call) -> Transaction:
         raise CommandError(72, f"A transaction cannot have readConcern {concern['level']}")
     begun, left = call.router.transactions.begin(call.lsid, call.body["txnNumber"], concern)
     if left is not None:
-        call.router.later(abort_everywhere(call.router, left))
+        call.router.later(abort_everywhere(replace(call, transaction=None), left))
     return begun
 
 
@@ -116,30 +115,37 @@ async def statement(call: Call, transaction: Transaction, handler: Handler) -> r
             if passing and transaction.can_start_over and rounds < _ROUNDS:
                 await retract(call, transaction)
                 continue
-            await abort_everywhere(call.router, transaction)
+            await abort_everywhere(call, transaction)
             raise
         except BaseException:
             # The client left: whether its statement took place is unknown.
-            call.router.later(abort_everywhere(call.router, transaction))
+            call.router.later(abort_everywhere(call, transaction))
             raise
         if reply.get("writeErrors"):
-            await abort_everywhere(call.router, transaction)
+            await abort_everywhere(call, transaction)
         call.router.transactions.contacted += len(transaction.newcomers)
         return reply
 
 
 async def retract(call: Call, transaction: Transaction) -> None:
     """Undo what the statement did on shards that had no part in the transaction before."""
-    await _tell_abort(call.router, transaction, transaction.start_over())
+    await _tell_abort(call, transaction, transaction.start_over())
+
+
+def _within_one(call: Call) -> dict[str, Any]:
+    """The session of the transaction to be ended; its other arguments were checked by `within`."""
+    if call.lsid is None or "autocommit" not in call.body:
+        raise CommandError(125, f"{call.command.name} must be run within a transaction")
+    return call.lsid
 
 
 async def commit(call: Call) -> raw.Document:
     """commitTransaction; with a recovery token also for a transaction of another router."""
-    assert call.lsid is not None
-    transaction = call.router.transactions.find(call.lsid, call.body["txnNumber"])
+    lsid = _within_one(call)
+    transaction = call.router.transactions.find(lsid, call.body["txnNumber"])
     if transaction is None:
         shard = _recovery_shard(call)
-        fields = {"lsid": call.lsid, "txnNumber": call.body["txnNumber"], "autocommit": False}
+        fields = {"lsid": lsid, "txnNumber": call.body["txnNumber"], "autocommit": False}
         return await _carry_out(call, fields, recovery(shard))
     async with transaction.lock:
         reply = await commit_everywhere(call, transaction)
@@ -161,7 +167,7 @@ async def commit_everywhere(call: Call, transaction: Transaction) -> raw.Documen
         reply = await _carry_out(call, transaction.fields, decided)
     except CommandError as error:
         if error.code == NO_SUCH_TRANSACTION:
-            await abort_everywhere(call.router, transaction)
+            await abort_everywhere(call, transaction)
         raise
     if transaction.phase is not Phase.COMMITTED:
         transaction.phase = Phase.COMMITTED
@@ -210,7 +216,7 @@ def _recovery_shard(call: Call) -> str:
     if token is None:
         raise CommandError(50940, "cannot recover the transaction decision without a recoveryToken")
     shard = raw.shallow(bytes(token.raw)).get("recoveryShardId")
-    if not isinstance(shard, str):
+    if type(shard) is not str:
         raise CommandError(
             NO_SUCH_TRANSACTION,
             "the recovery token is empty: the transaction only read, and can safely be run again",
@@ -220,44 +226,38 @@ def _recovery_shard(call: Call) -> str:
 
 async def abort(call: Call) -> raw.Document:
     """abortTransaction."""
-    assert call.lsid is not None
+    lsid = _within_one(call)
     number = call.body["txnNumber"]
-    transaction = call.router.transactions.find(call.lsid, number)
+    transaction = call.router.transactions.find(lsid, number)
     if transaction is None:
         raise CommandError(NO_SUCH_TRANSACTION, f"this router does not know transaction {number}")
     async with transaction.lock:
         if transaction.phase is Phase.OPEN:
-            await abort_everywhere(call.router, transaction)
+            await abort_everywhere(call, transaction)
         else:
-            call.router.transactions.current(call.lsid, number)  # says what became of it
+            call.router.transactions.current(lsid, number)  # says what became of it
     return {}
 
 
-async def abort_everywhere(router: Router, transaction: Transaction) -> None:
+async def abort_everywhere(call: Call, transaction: Transaction) -> None:
     """Abort on every participant; who cannot be told aborts by itself within a minute."""
     if transaction.phase is not Phase.ABORTED:
         transaction.phase = Phase.ABORTED
-        router.transactions.aborted += 1
-    await _tell_abort(router, transaction, transaction.participants)
-    await router.end_cursors(transaction.number, transaction.lsid)
+        call.router.transactions.aborted += 1
+    await _tell_abort(call, transaction, transaction.participants)
+    await call.router.end_cursors(transaction.number, transaction.lsid)
 
 
-async def _tell_abort(router: Router, transaction: Transaction, shards: Iterable[str]) -> None:
+async def _tell_abort(call: Call, transaction: Transaction, shards: Iterable[str]) -> None:
     command = {
         "abortTransaction": 1,
         **transaction.fields,
-        "writeConcern": router.default_write_concern,
+        "writeConcern": call.router.default_write_concern,
     }
     outcomes = await asyncio.gather(
-        *(router.cluster.run(shard, command, "admin", patience=1.0) for shard in shards),
+        *(call.router.cluster.run(shard, command, "admin", patience=1.0) for shard in shards),
         return_exceptions=True,
     )
     for outcome in outcomes:
         if isinstance(outcome, BaseException) and not isinstance(outcome, CommandError):
             raise outcome
-
-
-async def abort_all(router: Router) -> None:
-    """Abort every transaction no client has ended: nobody will be there to do it."""
-    left = [known for known in router.transactions.open if known.phase is Phase.OPEN]
-    await asyncio.gather(*(abort_everywhere(router, transaction) for transaction in left))
