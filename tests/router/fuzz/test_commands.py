@@ -1,0 +1,49 @@
+"""Random commands against a live cluster: nothing dies or leaks, all replies are well-formed."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from shardhouse.router.commands.table import TABLE
+from tests.router.cluster import TestCluster
+from tests.router.fuzz import census, runs
+from tests.router.fuzz.grammar import EXAMPLES
+
+_LEFT_OUT = {"logout", "shutdown"}
+"""These end the fuzzer's own login, or the router."""
+
+
+def complaints(cluster: TestCluster) -> list[str]:
+    """What the router logged as a mistake of its own."""
+    lines = cluster.router.log.read_text().splitlines()
+    return [line for line in lines if not line.startswith("{") or json.loads(line)["s"] in "EF"]
+
+
+def test_the_grammar_knows_every_command():
+    assert EXAMPLES.keys() == TABLE.keys() - _LEFT_OUT
+
+
+def attack(cluster, root, seeds: range, seconds: float) -> None:
+    runs.prepare(root)
+    before = census.take(cluster, root)
+    done = runs.many(cluster, seeds, 1_000_000, seconds)
+    print(f"seeds {seeds}:", *(f"{run.number} commands," for run in done))
+    assert not [finding for run in done for finding in run.findings]
+    assert all(run.number for run in done)
+    runs.end_sessions(root)
+    census.returns_to(before, cluster, root)
+    assert complaints(cluster) == []
+
+
+def test_random_commands_do_no_harm(fuzzed, fuzzed_root):
+    seed = random.SystemRandom().randrange(2**32)
+    attack(fuzzed, fuzzed_root, range(seed, seed + 2), 15)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(0, 120, 4))
+def test_many_random_commands_do_no_harm(fuzzed, fuzzed_root, seed):
+    attack(fuzzed, fuzzed_root, range(seed, seed + 4), 120)
