@@ -23,6 +23,9 @@ from shardhouse.router.wire import messages, raw
 SLOW_QUERY = 51803
 _MOST = 10 * 1024
 """Bytes of a command that are logged; a server cuts at the same size (`maxLogSizeKB`)."""
+_NAME = 255
+"""Characters of a name that are logged: no valid one is longer."""
+
 _UNLOGGED = frozenset({"hello", "isMaster", "ismaster"})
 SECRETS: Mapping[str, frozenset[str]] = {
     "createUser": frozenset({"pwd"}),
@@ -93,10 +96,13 @@ class SlowLog:
             return
         if self._verbosity < 1 and self.sample_rate < 1 and random.random() >= self.sample_rate:  # noqa: S311 a sample
             return
-        attributes: dict[str, Any] = {"type": "command", "ns": namespace_of(command)}
+        attributes: dict[str, Any] = {"type": "command"}
         if session.application:
             attributes["appName"] = session.application
-        attributes |= _shown(command) if known else {"command": {command.name: "unknown"}}
+        if known:
+            attributes |= {"ns": namespace_of(command), **_shown(command)}
+        else:
+            attributes["command"] = {command.name[:_NAME]: "unknown"}
         if shards:
             attributes["nShards"] = shards
         attributes |= _result(command.name, reply)
@@ -116,9 +122,9 @@ def _waited(reply: raw.Document) -> bool:
 def namespace_of(command: Command) -> str:
     """What a log or a list of operations names as the command's namespace."""
     if command.name == "getMore":
-        return f"{command.db}.{command.body.get('collection')}"
+        return f"{command.db}.{str(command.body.get('collection'))[:_NAME]}"
     name = command.value
-    return f"{command.db}.{name if isinstance(name, str) else '$cmd'}"
+    return f"{command.db}.{name[:_NAME] if isinstance(name, str) else '$cmd'}"
 
 
 def _shown(command: Command) -> dict[str, Any]:
@@ -170,7 +176,7 @@ def _result(name: str, reply: raw.Document) -> dict[str, Any]:
                 found["nUpserted"] = upserted
     if reply.get("ok") != 1:
         found |= {
-            "ok": 0, "errMsg": str(reply.get("errmsg", "")),
+            "ok": 0, "errMsg": str(reply.get("errmsg", ""))[:_MOST],
             "errName": reply.get("codeName"), "errCode": reply.get("code"),
         }  # fmt: skip
     if reply.get("writeErrors"):

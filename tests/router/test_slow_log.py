@@ -82,11 +82,15 @@ def test_no_secret_is_logged(slow, db):
 
 
 def test_a_long_command_is_cut(slow, db):
-    client, logged, _ = slow
+    client, logged, router = slow
     list(client[db.name].c.find({"a": "x" * 20_000}))
     told = logged("find")[-1]["attr"]
     assert "filter" not in told["command"]
     assert told["truncated"] == {"fields": 1}
+    with pytest.raises(OperationFailure):
+        client[db.name].command("n" * 50_000)
+    (line,) = [e for e in router.log.read_text().splitlines() if "nnnn" in e]
+    assert len(line) < 20_000
 
 
 def test_profile_sets_it(cluster, root):
