@@ -64,6 +64,25 @@ class Cursors:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many are open, at work (`pinned`), and without a time limit."""
+        return {
+            "total": len(self._open),
+            "pinned": sum(cursor.in_use for cursor in self._open.values()),
+            "noTimeout": sum(cursor.never_times_out for cursor in self._open.values()),
+        }
+
+    @property
+    def finite(self) -> list[Cursor]:
+        """Those that come to an end by themselves when they are read on: no change streams."""
+        return [c for c in self._open.values() if c.stream is None and not c.abandoned]
+
+    @property
+    def all(self) -> list[Cursor]:
+        """Every open cursor."""
+        return list(self._open.values())
+
     def new_id(self) -> Int64:
         """A number not in use, not to be guessed."""
         while True:

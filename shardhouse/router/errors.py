@@ -50,6 +50,7 @@ CODE_NAMES: Mapping[int, str] = {
     125: "CommandFailed",
     133: "FailedToSatisfyReadPreference",
     166: "CommandNotSupportedOnView",
+    202: "NetworkInterfaceExceededTimeLimit",
     225: "TransactionTooOld",
     237: "CursorKilled",
     251: "NoSuchTransaction",

@@ -15,6 +15,7 @@ from pathlib import Path
 import uvloop
 
 from shardhouse.router import MONGODB_VERSION
+from shardhouse.router.commands.transactions import abort_all
 from shardhouse.router.logs import Log
 from shardhouse.router.options import OptionError, Options, parse
 from shardhouse.router.router import Router
@@ -22,6 +23,7 @@ from shardhouse.router.server import Server
 from shardhouse.router.tls import Contexts
 
 _GRACE = 5.0
+_DRAIN = "mongosShutdownTimeoutMillisForSignaledShutdown"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -81,7 +83,10 @@ async def _run(options: Options, key: bytes, log: Log) -> int:
     await stop.wait()
     log.note("CONTROL", "Router stopping")
     router.stopping.set()
+    server.refuse()
+    await router.drained(int(router.parameters[_DRAIN]) / 1000)
     await server.stop(_GRACE)
+    await abort_all(router)
     await asyncio.to_thread(end_metrics)
     await router.stop()
     log.note("CONTROL", "Router stopped")

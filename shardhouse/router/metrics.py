@@ -95,7 +95,12 @@ def families(router: Router) -> Iterable[Metric]:
     yield _counter("cursors_timed_out", "Cursors ended for idleness", router.cursors.timed_out)
     yield from _transactions(router)
     yield from _pools(router)
-    yield _counter("routing_loads", "Routing tables read or refreshed", router.catalog.loads)
+    loads = CounterMetricFamily(
+        f"{_PREFIX}_routing_loads", "Routing tables read, whole or what changed", labels=["kind"]
+    )
+    loads.add_metric(["full"], router.catalog.full_loads)
+    loads.add_metric(["incremental"], router.catalog.incremental_loads)
+    yield loads
     yield _counter("stale_routing_retries", "Requests sent anew with new routing", counts.stale)
     yield from _topology(router)
 

@@ -50,6 +50,7 @@ KNOWN: Mapping[str, Parameter] = {
     "localLogicalSessionTimeoutMinutes": Parameter(30),
     "logLevel": Parameter(0, changeable=True),
     "maxAcceptableLogicalClockDriftSecs": Parameter(Int64(31_536_000)),
+    "mongosShutdownTimeoutMillisForSignaledShutdown": Parameter(Int64(5_000), changeable=True),
     "quiet": Parameter(False, changeable=True),
     "requireApiVersion": Parameter(False, changeable=True),
     "saslHostName": Parameter(""),

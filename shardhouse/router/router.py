@@ -35,6 +35,8 @@ from shardhouse.router.wire import raw
 _USERS_EVERY, _SHARDS_EVERY, _PING_EVERY, _REAP_EVERY = 1.0, 5.0, 10.0, 1.0
 _DEFAULTS_EVERY = 10.0
 _PAUSE = 0.2
+_LOOK_EVERY = 0.05
+_ENDING = 2.0
 CURSOR_IN_USE = 12051
 
 
@@ -86,9 +88,21 @@ class Router:
         ):
             self._tasks.append(asyncio.create_task(self._repeat(period, work)))
 
+    async def drained(self, seconds: float) -> None:
+        """Wait until clients ended their cursors and transactions, at most so many seconds."""
+        deadline = time.monotonic() + seconds
+        while self.cursors.finite or self.transactions.open:
+            if time.monotonic() >= deadline:
+                return
+            await asyncio.sleep(_LOOK_EVERY)
+
     async def stop(self) -> None:
         """End the tasks, the open cursors, and the connections."""
         self.stopping.set()
+        with contextlib.suppress(TimeoutError):  # a shard that does not answer
+            async with asyncio.timeout(_ENDING):
+                cursors = self.cursors.all
+                await asyncio.gather(*map(self.kill_cursor, cursors), return_exceptions=True)
         tasks = [*self._tasks, *self._later]
         for task in tasks:
             task.cancel()

@@ -57,6 +57,8 @@ class ClientConnection(asyncio.Protocol):
         peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         session = ClientSession(self._number, _address(peer), _address(local))
         session.tls = transport.get_extra_info("ssl_object")
+        if session.tls is not None:
+            counts.tls_versions[session.tls.version()] += 1
         self._all.add(self)
         self._router.log.note(
             "NETWORK", "Connection accepted", session.context, remote=session.peer
@@ -233,10 +235,13 @@ class Server:
     def _connection(self) -> ClientConnection:
         return ClientConnection(self._router, next(self._numbers), self._open)
 
-    async def stop(self, grace: float) -> None:
-        """Stop listening; let running commands end within `grace` seconds, then close all."""
+    def refuse(self) -> None:
+        """Stop listening. Who is connected stays."""
         assert self._listening is not None
         self._listening.close()
+
+    async def stop(self, grace: float) -> None:
+        """Let running commands end within `grace` seconds, then close all connections."""
         tasks = []
         for connection in list(self._open):
             connection.drain()

@@ -12,6 +12,9 @@ from pathlib import Path
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the latency buckets, in seconds; the last bucket has none."""
 
+UNKNOWN = "<UNKNOWN>"
+"""Under this name all commands are counted that do not exist."""
+
 _WRITES = ("insert", "update", "delete")
 _OTHER = frozenset({*_WRITES, "find", "getMore"})
 
@@ -43,6 +46,7 @@ class Statistics:
     statements: Counter[str] = field(default_factory=Counter)
     errors: Counter[int] = field(default_factory=Counter)
     stale: int = 0
+    tls_versions: Counter[str] = field(default_factory=Counter)
     logins_received: Counter[str] = field(default_factory=Counter)
     logins_successful: Counter[str] = field(default_factory=Counter)
     speculative_received: Counter[str] = field(default_factory=Counter)

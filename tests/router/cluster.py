@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
@@ -107,6 +107,7 @@ class Mongod:
         name: str,
         key_file: Path,
         tls: Tls | None = None,
+        more: Sequence[str] = (),
     ) -> None:
         self.name, self.port, self.directory = name, free_port(), directory / name
         self.directory.mkdir()
@@ -117,7 +118,7 @@ class Mongod:
             "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64",
             "--setParameter", "enableLocalhostAuthBypass=0",
             "--setParameter", "diagnosticDataCollectionEnabled=false",
-            "--setParameter", "logicalSessionRefreshMillis=3600000",
+            "--setParameter", "logicalSessionRefreshMillis=3600000", *more,
         ]  # fmt: skip
         self._tls = tls
         self._arguments += tls.options if tls else []
@@ -144,10 +145,11 @@ class Mongod:
 
     def client(self, **options: Any) -> MongoClient:
         """A connection of our own, as a member of the cluster."""
+        settings = {"serverSelectionTimeoutMS": 20_000, **options}
+        settings |= self._tls.client if self._tls else {}
         return MongoClient(
             self.address, username="__system", password=KEY, authSource="local",
-            directConnection=True, serverSelectionTimeoutMS=20_000, **options,
-            **(self._tls.client if self._tls else {}),
+            directConnection=True, **settings,
         )  # fmt: skip
 
     def initiate(self, *, config: bool) -> None:
@@ -171,9 +173,16 @@ class RouterProcess:
         self.arguments = [
             sys.executable, "-m", "shardhouse.router", "--configdb", config,
             "--keyFile", str(key_file), "--port", str(self.port), "--bind_ip", "127.0.0.1",
-            "--logpath", str(self.log), *more,
+            "--logpath", str(self.log), "--logappend", *more,
         ]  # fmt: skip
+        self.start()
+
+    def start(self) -> None:
         self.process = subprocess.Popen(self.arguments, env=os.environ)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
     @property
     def alive(self) -> bool:

@@ -60,7 +60,7 @@ def test_what_happened_is_counted(measured, accounts):
         assert value("connections") >= 1
         assert value("connections_created_total") >= 2
         assert value("received_bytes_total") > 0
-        assert value("routing_loads_total") > 0
+        assert value("routing_loads_total", kind="full") > 0
         opcounters = client.admin.command("serverStatus")["opcounters"]
         assert (opcounters["insert"], opcounters["query"]) == (11, 2)
         collection.insert_many([{"k": k} for k in range(100, 105)])

@@ -92,6 +92,11 @@ def test_the_primary_is_found_and_lost():
 def test_of_two_primaries_the_later_elected_counts():
     known = learned(("a:1", hello("primary", election=1)), ("b:1", hello("primary", election=2)))
     assert known.primary.address == "b:1"
+    for _ in range(2):  # the old one still believes it leads, even once the new one is gone
+        known = description.answered(known, "a:1", hello("primary", election=1), 0.001, 100.0)
+        assert known.members["a:1"].state == description.UNKNOWN
+        known = description.failed(known, "b:1", "gone")
+    assert known.primary is None
 
 
 def test_a_primarys_list_of_members_replaces_ours():

@@ -59,3 +59,8 @@ def test_a_client_certificate_may_be_required(secure):
             assert client.admin.command("ping")["ok"] == 1
     finally:
         assert router.stop() == 0
+
+
+def test_connections_are_counted_by_protocol(secure):
+    with secure.router.client() as client:
+        assert client.admin.command("serverStatus")["transportSecurity"]["1.3"] > 0

@@ -222,7 +222,7 @@ def test_the_first_shard_that_wrote_knows_the_outcome():
     for shard in ("a", "b", "c"):
         transaction.join(shard, {"find": "c"})
     transaction.answered("a", True)
-    assert transaction.recovery_token == {}
+    assert transaction.recovery_token == {"recoveryShardId": "a"}
     transaction.answered("b", False)
     transaction.answered("c", False)
     transaction.answered("a", False)

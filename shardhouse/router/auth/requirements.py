@@ -74,6 +74,12 @@ def zone(*needed: tuple[str, str]) -> Rule:
     return lambda _: found
 
 
+def validate_metadata(command: Command) -> Iterator[Requirement]:
+    """validateDBMetadata: validate, on what it names."""
+    database, collection = command.get("db", str), command.get("collection", str, "")
+    yield Need(Resource(database, collection) if database else ANY_NORMAL, "validate")
+
+
 def profile(command: Command) -> Iterator[Requirement]:
     """profile: reading the setting needs less than changing it."""
     if command.value == -1 and "slowms" not in command.body and "sampleRate" not in command.body:

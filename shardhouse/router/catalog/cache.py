@@ -97,7 +97,12 @@ class Catalog:
         self._databases = _Loaded()
         self._tables = _Loaded()
         self._outdated: dict[str, _Tables] = {}
-        self.loads = 0
+        self.full_loads = self.incremental_loads = 0
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many databases and collections are remembered."""
+        return len(self._databases.values), len(self._tables.values)
 
     async def database(self, name: str) -> Database | None:
         """The database, or None if it does not exist (asked anew each time)."""
@@ -141,7 +146,10 @@ class Catalog:
         database, _, collection = namespace.partition(".")
         buckets = f"{database}.system.buckets.{collection}"
         known = self._outdated.pop(namespace, None)
-        self.loads += 1
+        if known is None:
+            self.full_loads += 1
+        else:
+            self.incremental_loads += 1
         for _ in range(10):
             found = await self._read("collections", {"_id": {"$in": [namespace, buckets]}})
             tables: dict[str, RoutingTable | None] = {}

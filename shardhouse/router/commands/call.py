@@ -103,7 +103,14 @@ class Call:
         """The client's read concern, completed."""
         given = self.command.get("readConcern", RawBSONDocument)
         concern = raw.shallow(bytes(given.raw)) if given is not None else {}
-        return concern if "level" in concern else {**self.router.default_read_concern, **concern}
+        if "level" not in concern:
+            concern = {**self.router.default_read_concern, **concern}
+        if concern["level"] == "snapshot" and "autocommit" not in self.body:
+            # Left to themselves, shards would each choose a time of their own.
+            after = concern.pop("afterClusterTime", None)
+            now = self.router.clock.now
+            concern.setdefault("atClusterTime", now if after is None else max(now, after))
+        return concern
 
     def write_concern(self) -> Mapping[str, Any]:
         """The client's write concern, completed."""

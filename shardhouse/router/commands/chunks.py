@@ -14,7 +14,7 @@ from shardhouse.router.catalog.cache import CONFIG, Routing
 from shardhouse.router.catalog.chunks import RoutingTable, bound
 from shardhouse.router.catalog.targeting import key_of_filter
 from shardhouse.router.catalog.values import SortKey
-from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at
+from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, at_home
 from shardhouse.router.errors import CommandError
 from shardhouse.router.upstream.client import MAJORITY_WRITE
 from shardhouse.router.wire import raw
@@ -73,6 +73,23 @@ async def _median(call: Call, table: RoutingTable, chunk: raw.Document) -> Any:
     if not keys:
         raise CommandError(8, "cannot find median in chunk, possibly empty")
     return keys[0]
+
+
+async def split_vector(call: Call) -> raw.Document:
+    """splitVector, of an unsharded collection: only its shard knows where to cut a sharded one."""
+    database, name = call.command.namespace_argument()
+    call.command.db = database
+    command = call.build("splitVector", f"{database}.{name}")
+
+    async def attempt(routing: Routing) -> raw.Document:
+        if routing.database is None:
+            raise CommandError(26, f"database {database} not found")
+        if routing.table is not None:
+            raise CommandError(20, f"can't do splitVector on sharded {database}.{name}")
+        sent = {**command, **at_home(routing.database)}
+        return (await call.run(routing.database.primary, sent, attempts=READ_ATTEMPTS)).fields
+
+    return await call.routed(f"{database}.{name}", attempt)
 
 
 async def merge(call: Call) -> raw.Document:

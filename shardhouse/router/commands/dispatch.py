@@ -28,6 +28,7 @@ from shardhouse.router.errors import (
 from shardhouse.router.fail_points import ConnectionDroppedError, InjectedError
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
+from shardhouse.router.statistics import UNKNOWN
 from shardhouse.router.transactions.labels import label
 from shardhouse.router.wire import raw
 from shardhouse.router.wire.messages import OP_QUERY, Request
@@ -94,7 +95,7 @@ async def answer(router: Router, session: ClientSession, command: Command) -> ra
     reply = _timed(call, reply)
     known = command.name in TABLE
     code = 0 if reply["ok"] else int(reply.get("code", 1))
-    router.statistics.ran(command.name if known else "<UNKNOWN>", took, code)
+    router.statistics.ran(command.name if known else UNKNOWN, took, code)
     if took > router.slow_log.limit:
         router.slow_log.report(session, command, reply, took, len(call.shards), known=known)
     return reply
@@ -114,7 +115,7 @@ async def _authorize(call: Call, row: Row) -> None:
         raise unauthorized(f"command {command.name} requires authentication")
     if row.admin_only and command.db != "admin":
         raise unauthorized(f"{command.name} may only be run against the admin database.")
-    if call.router.stopping.is_set() and row.login:
+    if call.router.stopping.is_set() and row.login and not _continues(command):
         raise CommandError(91, "the router is shutting down")
     stable_api.check(command, required=call.router.parameters["requireApiVersion"])
     if session.identity is not None:
@@ -127,6 +128,13 @@ async def _authorize(call: Call, row: Row) -> None:
         raise CommandError(72, "Transaction number requires a session ID to also be specified")
     call.require(row.needs(command))
     call.read_preference()
+
+
+def _continues(command: Command) -> bool:
+    """Whether a command goes on with, or ends, a cursor or a transaction that is open."""
+    if command.name in ("getMore", "killCursors", "endSessions"):
+        return True
+    return "autocommit" in command.body and "startTransaction" not in command.body
 
 
 async def _current_user(call: Call) -> User | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
+from bson import Int64
 from bson.raw_bson import RawBSONDocument
 
+from shardhouse.router import MONGODB_VERSION
 from shardhouse.router.auth.pipelines import is_change_stream
 from shardhouse.router.auth.requirements import explained
 from shardhouse.router.catalog.cache import Routing
 from shardhouse.router.catalog.targeting import key_of_filter
 from shardhouse.router.command import Command
-from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, at_home, owners
+from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, owners
 from shardhouse.router.commands.reads import through_cluster
 from shardhouse.router.errors import CommandError, bad_value
 from shardhouse.router.upstream.encoder import has_change_stream
@@ -46,7 +49,8 @@ async def explain(call: Call) -> raw.Document:
                 40602, "$changeStream is only valid as the first stage in a pipeline"
             )
         command = {"explain": _inner(call, name, inner), "verbosity": verbosity}
-        return (await through_cluster(call, routing, command)).fields
+        reply = raw.deep((await through_cluster(call, routing, command)).fields)
+        return _as_asked(call, inner, reply, reply)
 
     namespace = f"{call.db}.{inner.collection if inner.value not in (1, 1.0) else '$cmd'}"
     return await call.routed(namespace, attempt)
@@ -69,8 +73,6 @@ async def _by_shard(call: Call, routing: Routing, inner: Command, verbosity: str
         if key is not None:
             shard = routing.table.owner(key)
             targets = [(shard, at(routing.table, shard))]
-    elif routing.table is None:
-        targets = [(routing.database.primary, at_home(routing.database))]
     command = {"explain": _inner(call, inner.name, inner), "verbosity": verbosity}
     replies = await asyncio.gather(
         *(
@@ -78,8 +80,6 @@ async def _by_shard(call: Call, routing: Routing, inner: Command, verbosity: str
             for shard, versions in targets
         )
     )
-    if routing.table is None:
-        return replies[0].fields
     return _combined(call, inner, [(r.shard, raw.deep(r.fields)) for r in replies])
 
 
@@ -116,10 +116,37 @@ def _combined(call: Call, inner: Command, replies: list[tuple[str, raw.Document]
         }
     }
     if stats:
-        sums = ("nReturned", "totalKeysExamined", "totalDocsExamined")
-        result["executionStats"] = {
-            **{name: sum(one.get(name, 0) for one in stats) for name in sums},
-            "executionTimeMillis": max(one.get("executionTimeMillis", 0) for one in stats),
-            "executionStages": {"stage": stage, "shards": stats},
+        counted = ("nReturned", "totalKeysExamined", "totalDocsExamined")
+        sums = {name: sum(one.get(name, 0) for one in stats) for name in counted}
+        times = [one.get("executionTimeMillis", 0) for one in stats]
+        totals = {
+            "nReturned": sums.pop("nReturned"),
+            "executionTimeMillis": max(times),
+            **sums,
         }
+        result["executionStats"] = {
+            **totals,
+            "executionStages": {
+                "stage": stage, **totals, "totalChildMillis": Int64(sum(times)), "shards": stats,
+            },
+        }  # fmt: skip
+    return _as_asked(call, inner, replies[0][1], result)
+
+
+def _as_asked(
+    call: Call, inner: Command, source: raw.Document, result: raw.Document
+) -> raw.Document:
+    """The plan under the router's own name, with the command as the client wrote it.
+
+    The build and the parameters are the same on all nodes: `source` tells them.
+    """
+    build = source.get("serverInfo", {}).get("gitVersion", "")
+    result["serverInfo"] = {
+        "host": socket.gethostname(),
+        "port": call.router.options.port,
+        "version": MONGODB_VERSION,
+        "gitVersion": build,
+    }
+    result["serverParameters"] = source.get("serverParameters", {})
+    result["command"] = {**inner.body, "$db": inner.db}
     return result

@@ -17,6 +17,7 @@ from shardhouse.router.auth.users import User
 from shardhouse.router.commands.call import Call
 from shardhouse.router.errors import CommandError, bad_value
 from shardhouse.router.session import Login
+from shardhouse.router.statistics import UNKNOWN
 from shardhouse.router.wire import compression, messages, raw
 
 MAX_DOCUMENT = 16 * 1024 * 1024
@@ -174,7 +175,7 @@ def _check_enabled(call: Call, mechanism: object, served: Collection[str]) -> No
 def _counted(mechanism: str) -> str:
     """The name under which attempts are counted: a client may call a mechanism anything."""
     known = mechanism in scram.DIGESTS or mechanism == certificates.MECHANISM
-    return mechanism if known else "<UNKNOWN>"
+    return mechanism if known else UNKNOWN
 
 
 async def _begin(

@@ -37,6 +37,14 @@ async def reshard(call: Call) -> raw.Document:
     return {}
 
 
+async def set_allow_migrations(call: Call) -> raw.Document:
+    """setAllowMigrations: whether chunks of a collection may move."""
+    database, name = call.command.namespace_argument()
+    command = call.build("_shardsvrSetAllowMigrations", name)
+    await _coordinated(call, database, f"{database}.{name}", command, run_on=database)
+    return {}
+
+
 async def move_primary(call: Call) -> raw.Document:
     """movePrimary: a database's unsharded collections move to another shard."""
     database = call.command.value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from shardhouse.router import MONGODB_VERSION
 from shardhouse.router.catalog.cache import CONFIG
 from shardhouse.router.commands.call import Call
 from shardhouse.router.router import Router
-from shardhouse.router.statistics import resident_bytes
+from shardhouse.router.statistics import UNKNOWN, Statistics, resident_bytes
 from shardhouse.router.transactions.registry import counts as transaction_counts
 from shardhouse.router.wire import raw
 
@@ -51,7 +52,7 @@ def _status(router: Router) -> raw.Document:
             "current": counts.connections,
             "available": router.options.max_connections - counts.connections,
             "totalCreated": counts.connections_created,
-            "active": counts.connections,
+            "rejected": counts.connections_rejected,
         },
         "defaultRWConcern": {
             "defaultReadConcern": router.default_read_concern,
@@ -78,10 +79,24 @@ def _status(router: Router) -> raw.Document:
         "sharding": _sharding(router),
         "metrics": {
             "cursor": {
-                "open": {"total": Int64(len(router.cursors))},
+                "open": {name: Int64(count) for name, count in router.cursors.counts.items()},
                 "timedOut": Int64(router.cursors.timed_out),
             },
-            "failedCommands": Int64(counts.failures),
+            "commands": _commands(counts),
+        },
+        "security": {"authentication": {"mechanisms": _mechanisms(router)}},
+        "shardingStatistics": {
+            "catalogCache": {
+                "numDatabaseEntries": Int64(router.catalog.sizes[0]),
+                "numCollectionEntries": Int64(router.catalog.sizes[1]),
+                "countStaleConfigErrors": Int64(counts.stale),
+                "countIncrementalRefreshesStarted": Int64(router.catalog.incremental_loads),
+                "countFullRefreshesStarted": Int64(router.catalog.full_loads),
+            }
+        },
+        "transportSecurity": {
+            version: Int64(counts.tls_versions[f"TLSv{version}"])
+            for version in ("1.0", "1.1", "1.2", "1.3")
         },
         "transactions": transaction_counts(router.transactions),
         "upstream": {
@@ -89,6 +104,32 @@ def _status(router: Router) -> raw.Document:
             for address, pool in router.cluster.pools.items()
         },
     }  # fmt: skip
+
+
+def _commands(counts: Statistics) -> dict[str, Any]:
+    """Totals by command; of what is no command there is one number."""
+    found: dict[str, Any] = {
+        name: {"failed": Int64(tally.failed), "total": Int64(tally.total)}
+        for name, tally in sorted(counts.commands.items())
+    }
+    return found | {UNKNOWN: found.get(UNKNOWN, {}).get("total", Int64(0))}
+
+
+def _mechanisms(router: Router) -> dict[str, Any]:
+    counts = router.statistics
+
+    def counted(received: Counter[str], successful: Counter[str], name: str) -> dict[str, Int64]:
+        return {"received": Int64(received[name]), "successful": Int64(successful[name])}
+
+    return {
+        name: {
+            "speculativeAuthenticate": counted(
+                counts.speculative_received, counts.speculative_successful, name
+            ),
+            "authenticate": counted(counts.logins_received, counts.logins_successful, name),
+        }
+        for name in router.parameters["authenticationMechanisms"]
+    }
 
 
 def _sharding(router: Router) -> dict[str, Any]:

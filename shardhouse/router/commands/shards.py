@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bson import Timestamp
 
+from shardhouse.router.catalog.cache import CONFIG
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call
-from shardhouse.router.commands.relay import everywhere, to_config
+from shardhouse.router.commands.relay import by_connection_string, everywhere, to_config
 from shardhouse.router.errors import CommandError
 from shardhouse.router.wire import raw
 
@@ -46,6 +49,31 @@ async def flush(call: Call) -> raw.Document:
     else:
         call.router.catalog.forget_database(value)
     return {"flushed": True}
+
+
+async def netstat(call: Call) -> raw.Document:
+    """netstat: where the config servers are."""
+    return {"configserver": call.router.cluster.connection_string(CONFIG), "isdbgrid": 1}
+
+
+async def append_note(call: Call) -> raw.Document:
+    """appendOplogNote, on every shard."""
+    if call.command.get("data", Mapping) is None:
+        raise CommandError(40414, "BSON field 'appendOplogNote.data' is missing but required")
+    command = call.build("appendOplogNote", 1)
+    replies = await everywhere(call, command)
+    return {"raw": by_connection_string(call, replies)}
+
+
+async def validate_metadata(call: Call) -> raw.Document:
+    """validateDBMetadata: what on any shard a version of the stable API would not accept."""
+    if call.command.get("apiParameters", Mapping) is None:
+        raise CommandError(
+            40414, "BSON field 'validateDBMetadata.apiParameters' is missing but required"
+        )
+    replies = await everywhere(call, call.build("validateDBMetadata", 1))
+    lists = [reply.fields.get("apiVersionErrors", ()) for reply in replies]
+    return {"apiVersionErrors": [error for listed in lists for error in listed]}
 
 
 async def version(call: Call) -> raw.Document:

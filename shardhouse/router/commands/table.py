@@ -148,8 +148,14 @@ TABLE: Mapping[str, Row] = {
         needs.on_argument("reshardCollection"),
         to_namespace_on_config("_configsvrCleanupReshardCollection"),
     ),
+    "setAllowMigrations": _admin(needs.on_argument("moveChunk"), resharding.set_allow_migrations),
+    "repairShardedCollectionChunksHistory": _admin(
+        needs.on_argument("splitChunk"),
+        to_namespace_on_config("_configsvrRepairShardedCollectionChunksHistory"),
+    ),
     "movePrimary": _admin(needs.on_named_database("moveChunk"), resharding.move_primary),
     "split": _admin(needs.on_argument("splitChunk"), chunks.split),
+    "splitVector": Row(needs.on_argument("splitVector"), chunks.split_vector),
     "mergeChunks": _admin(needs.on_argument("splitChunk"), chunks.merge),
     "moveChunk": _admin(needs.on_argument("moveChunk"), chunks.move),
     "moveRange": _admin(needs.on_argument("moveChunk"), chunks.move_range),
@@ -159,6 +165,9 @@ TABLE: Mapping[str, Row] = {
     "listShards": _admin(needs.cluster("listShards"), shards.listed),
     "getShardMap": _admin(needs.cluster("getShardMap"), shards.shard_map),
     "getShardVersion": _admin(needs.on_argument("getShardVersion"), shards.version),
+    "netstat": _admin(needs.cluster("netstat"), shards.netstat),
+    "appendOplogNote": _admin(needs.cluster("appendOplogNote"), shards.append_note),
+    "validateDBMetadata": Row(needs.validate_metadata, shards.validate_metadata),
     "flushRouterConfig": _admin(needs.cluster("flushRouterConfig"), shards.flush),
     "fsync": _admin(needs.cluster("fsync"), shards.fsync),
     "addShardToZone": _admin(
@@ -225,6 +234,9 @@ TABLE: Mapping[str, Row] = {
     "abortTransaction": _admin(needs.nothing, transactions.abort),
     # diagnostics
     "serverStatus": Row(needs.cluster("serverStatus"), server_status.server_status),
+    "getDiagnosticData": _admin(
+        needs.cluster("serverStatus", "replSetGetStatus"), diagnostics.diagnostic_data
+    ),
     "connPoolStats": Row(needs.cluster("connPoolStats"), server_status.connection_pools),
     "currentOp": _admin(needs.nothing, operations.current_op),
     "killOp": _admin(needs.nothing, operations.kill_op),

@@ -11,6 +11,7 @@ from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call
 from shardhouse.router.errors import CommandError, NodeUnreachableError, wrong_type
+from shardhouse.router.router import Router
 from shardhouse.router.transactions.labels import (
     NO_SUCH_TRANSACTION,
     SNAPSHOT_CODES,
@@ -89,7 +90,7 @@ def _begin(call: Call) -> Transaction:
         raise CommandError(72, f"A transaction cannot have readConcern {concern['level']}")
     begun, left = call.router.transactions.begin(call.lsid, call.body["txnNumber"], concern)
     if left is not None:
-        call.router.later(abort_everywhere(replace(call, transaction=None), left))
+        call.router.later(abort_everywhere(call.router, left))
     return begun
 
 
@@ -115,21 +116,21 @@ async def statement(call: Call, transaction: Transaction, handler: Handler) -> r
             if passing and transaction.can_start_over and rounds < _ROUNDS:
                 await retract(call, transaction)
                 continue
-            await abort_everywhere(call, transaction)
+            await abort_everywhere(call.router, transaction)
             raise
         except BaseException:
             # The client left: whether its statement took place is unknown.
-            call.router.later(abort_everywhere(call, transaction))
+            call.router.later(abort_everywhere(call.router, transaction))
             raise
         if reply.get("writeErrors"):
-            await abort_everywhere(call, transaction)
+            await abort_everywhere(call.router, transaction)
         call.router.transactions.contacted += len(transaction.newcomers)
         return reply
 
 
 async def retract(call: Call, transaction: Transaction) -> None:
     """Undo what the statement did on shards that had no part in the transaction before."""
-    await _tell_abort(call, transaction, transaction.start_over())
+    await _tell_abort(call.router, transaction, transaction.start_over())
 
 
 def _within_one(call: Call) -> dict[str, Any]:
@@ -167,7 +168,7 @@ async def commit_everywhere(call: Call, transaction: Transaction) -> raw.Documen
         reply = await _carry_out(call, transaction.fields, decided)
     except CommandError as error:
         if error.code == NO_SUCH_TRANSACTION:
-            await abort_everywhere(call, transaction)
+            await abort_everywhere(call.router, transaction)
         raise
     if transaction.phase is not Phase.COMMITTED:
         transaction.phase = Phase.COMMITTED
@@ -233,31 +234,37 @@ async def abort(call: Call) -> raw.Document:
         raise CommandError(NO_SUCH_TRANSACTION, f"this router does not know transaction {number}")
     async with transaction.lock:
         if transaction.phase is Phase.OPEN:
-            await abort_everywhere(call, transaction)
+            await abort_everywhere(call.router, transaction)
         else:
             call.router.transactions.current(lsid, number)  # says what became of it
     return {}
 
 
-async def abort_everywhere(call: Call, transaction: Transaction) -> None:
+async def abort_everywhere(router: Router, transaction: Transaction) -> None:
     """Abort on every participant; who cannot be told aborts by itself within a minute."""
     if transaction.phase is not Phase.ABORTED:
         transaction.phase = Phase.ABORTED
-        call.router.transactions.aborted += 1
-    await _tell_abort(call, transaction, transaction.participants)
-    await call.router.end_cursors(transaction.number, transaction.lsid)
+        router.transactions.aborted += 1
+    await _tell_abort(router, transaction, transaction.participants)
+    await router.end_cursors(transaction.number, transaction.lsid)
 
 
-async def _tell_abort(call: Call, transaction: Transaction, shards: Iterable[str]) -> None:
+async def _tell_abort(router: Router, transaction: Transaction, shards: Iterable[str]) -> None:
     command = {
         "abortTransaction": 1,
         **transaction.fields,
-        "writeConcern": call.router.default_write_concern,
+        "writeConcern": router.default_write_concern,
     }
     outcomes = await asyncio.gather(
-        *(call.router.cluster.run(shard, command, "admin", patience=1.0) for shard in shards),
+        *(router.cluster.run(shard, command, "admin", patience=1.0) for shard in shards),
         return_exceptions=True,
     )
     for outcome in outcomes:
         if isinstance(outcome, BaseException) and not isinstance(outcome, CommandError):
             raise outcome
+
+
+async def abort_all(router: Router) -> None:
+    """Abort every transaction no client has ended: nobody will be there to do it."""
+    left = [known for known in router.transactions.open if known.phase is Phase.OPEN]
+    await asyncio.gather(*(abort_everywhere(router, transaction) for transaction in left))

@@ -19,6 +19,9 @@ from shardhouse.router.wire import raw
 _POLL_MS = 200
 """How long a shard is left to wait for news: what an idle one can cost the others, at most."""
 
+_LAG = 15.0
+"""Seconds a new primary may need to know that what the old one told is committed."""
+
 _TOKEN_NOT_FOUND = 280
 _STALE_TIME = 209
 _NOTE = {"msg": "change stream waits for this shard"}
@@ -164,16 +167,41 @@ class ChangeStream:
         )
 
     async def _holds(self, shard: str, token: tokens.Token) -> bool:
+        """Whether a token's event is among a shard's; a member that lags is given some time."""
         command = self._pipeline(
             {"startAtOperationTime": token.time}, [{"$match": {"_id._data": token.data}}]
         )
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _LAG
         reply = await self._run(shard, {**command, "cursor": {"batchSize": 1}})
         cursor = raw.shallow(bytes(reply.fields["cursor"].raw))
-        if cursor["id"]:
-            collection = str(cursor["ns"]).partition(".")[2]
-            ended = kill(DirectCursorId(cursor["id"]), collection, self._command.get("lsid"))
-            await self._cluster.run_on(reply.address, shard, ended, self._db)
-        return bool(cursor["firstBatch"])
+        found = bool(cursor["firstBatch"])
+        source = _Source(int(cursor["id"]), reply.address, str(cursor["ns"]).partition(".")[2])
+        try:
+            while not found and source.id and _promise(cursor) < token.data:
+                if loop.time() >= deadline:
+                    break
+                more = await self._more(shard, source)
+                cursor = raw.shallow(bytes(more.fields["cursor"].raw))
+                source.id = int(cursor["id"])
+                found = bool(cursor["nextBatch"])
+        finally:
+            if source.id:
+                ended = kill(
+                    DirectCursorId(source.id), source.collection, self._command.get("lsid")
+                )
+                await self._cluster.run_on(source.address, shard, ended, self._db)
+        return found
+
+    async def _more(self, shard: str, source: _Source) -> Reply:
+        command: dict[str, Any] = {
+            "getMore": DirectCursorId(source.id),
+            "collection": source.collection,
+            "maxTimeMS": _POLL_MS,
+        }
+        if "lsid" in self._command:
+            command["lsid"] = self._command["lsid"]
+        return await self._cluster.run_on(source.address, shard, command, self._db)
 
     async def _admit_new_shards(self) -> None:
         await self._cluster.refresh_shards()
@@ -185,16 +213,7 @@ class ChangeStream:
         for shard in self._merger.wanted:
             source = self._sources[shard]
             if source.pending is None:
-                command: dict[str, Any] = {
-                    "getMore": DirectCursorId(source.id),
-                    "collection": source.collection,
-                    "maxTimeMS": _POLL_MS,
-                }
-                if "lsid" in self._command:
-                    command["lsid"] = self._command["lsid"]
-                source.pending = asyncio.create_task(
-                    self._cluster.run_on(source.address, shard, command, self._db)
-                )
+                source.pending = asyncio.create_task(self._more(shard, source))
 
     def _absorb(self) -> None:
         for shard, source in list(self._sources.items()):

@@ -6,7 +6,7 @@ Rules of server selection as in the public driver specification.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 PRIMARY, SECONDARY, UNKNOWN = "primary", "secondary", "unknown"
@@ -33,16 +33,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSet:
-    """A replica set's members by address."""
+    """A replica set's members by address. `term` is the newest any primary ever claimed."""
 
     name: str
     members: Mapping[str, Member]
+    term: tuple[Any, ...] = ()
 
     @property
     def primary(self) -> Member | None:
-        """The member that leads: with two claimants (a partition) the one elected last."""
-        leaders = [member for member in self.members.values() if member.state == PRIMARY]
-        return max(leaders, key=lambda member: member.term, default=None)
+        """The member that leads."""
+        return next((m for m in self.members.values() if m.state == PRIMARY), None)
 
     @property
     def connection_string(self) -> str:
@@ -59,7 +59,11 @@ def seeds(text: str) -> ReplicaSet:
 def answered(
     known: ReplicaSet, address: str, hello: Mapping[str, Any], round_trip: float, now: float
 ) -> ReplicaSet:
-    """The set after a member's hello; a primary's list of members replaces ours."""
+    """The set after a member's hello; a primary's list of members replaces ours.
+
+    There is one primary at most: one that was elected earlier than another we heard of (it was cut
+    off or stopped meanwhile, and does not know yet) is of no use, neither now nor later.
+    """
     if address not in known.members or hello.get("setName") != known.name:
         return failed(known, address, f"is not a member of replica set {known.name}")
     state = UNKNOWN
@@ -76,21 +80,26 @@ def answered(
         round_trip=round_trip,
         last_write=int(last_write) / 1000,
         seen=now,
-        term=(hello.get("setVersion", 0), election.binary if election else b""),
+        term=(election.binary if election else b"", hello.get("setVersion", 0)),
         topology_version=hello.get("topologyVersion"),
     )
-    members = {**known.members, address: member}
-    if state == PRIMARY:
-        listed = [*hello.get("hosts", ()), *hello.get("passives", ())]
-        members = {host: members.get(host, Member(host)) for host in listed}
-    return ReplicaSet(known.name, members)
+    if state != PRIMARY:
+        return replace(known, members={**known.members, address: member})
+    if member.term < known.term:
+        return failed(known, address, "was primary before another was elected")
+    listed = [*hello.get("hosts", ()), *hello.get("passives", ())]
+    members = {host: known.members.get(host, Member(host)) for host in listed}
+    for other in members.values():
+        if other.state == PRIMARY:
+            members[other.address] = Member(other.address, error="another primary was elected")
+    return ReplicaSet(known.name, {**members, address: member}, member.term)
 
 
 def failed(known: ReplicaSet, address: str, reason: str) -> ReplicaSet:
     """The set after a member did not answer, or answered what only a non-member would."""
     if address not in known.members:
         return known
-    return ReplicaSet(known.name, {**known.members, address: Member(address, error=reason)})
+    return replace(known, members={**known.members, address: Member(address, error=reason)})
 
 
 def select(known: ReplicaSet, preference: Mapping[str, Any]) -> Sequence[Member]:

@@ -8,30 +8,40 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from shardhouse.router.errors import CommandError
+from shardhouse.router.errors import CommandError, NodeUnreachableError
 from shardhouse.router.logs import Log
 from shardhouse.router.topology import description
 from shardhouse.router.topology.description import Member, ReplicaSet
 from shardhouse.router.upstream.connection import Connection
-from shardhouse.router.upstream.encoder import encode
+from shardhouse.router.upstream.encoder import Encoded, encode
 from shardhouse.router.wire import raw
 
 SELECTION_TIMEOUT = 15.0
 """Seconds a request waits for an eligible member."""
 
-_AWAIT_MS = 5_000
+_AWAIT_MS = 2_000
+_SILENCE = 5.0
+"""Seconds after which a member that should have answered counts as lost."""
+
 _RETRY = 0.1
 
 Dial = Callable[[str], Awaitable[Connection]]
 
 
 class Monitor:
-    """The current description of one replica set, and the tasks that keep it current."""
+    """The current description of one replica set, and the tasks that keep it current.
 
-    def __init__(self, connection_string: str, dial: Dial, log: Log) -> None:
+    `lost` is told the address of a member from which no answers are to be expected, although its
+    connections are open: it fell silent, or others elected a new primary without it.
+    """
+
+    def __init__(
+        self, connection_string: str, dial: Dial, log: Log, lost: Callable[[str], None]
+    ) -> None:
         self.known = description.seeds(connection_string)
         self._dial = dial
         self._log = log
+        self._lost = lost
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._connections: dict[str, Connection] = {}
         self._changed = asyncio.Event()
@@ -93,6 +103,9 @@ class Monitor:
         if (before.primary and before.primary.address) != (known.primary and known.primary.address):
             primary = known.primary.address if known.primary else None
             self._log.note("NETWORK", "Primary changed", "monitor", set=known.name, primary=primary)
+            old = before.primary and known.members.get(before.primary.address)
+            if primary is not None and old and old.state == description.UNKNOWN:
+                self._lost(old.address)
         if before.members.keys() != known.members.keys():
             self.start()
         self._changed.set()
@@ -121,8 +134,7 @@ class Monitor:
                 waiting = {"topologyVersion": version, "maxAwaitTimeMS": _AWAIT_MS}
                 command = {"hello": 1, **(waiting if version else {})}
                 began = time.monotonic()
-                async with asyncio.timeout(_AWAIT_MS / 1000 + 10):
-                    hello = raw.deep(await connection.request(encode(command, "admin")))
+                hello = raw.deep(await self._ask(connection, encode(command, "admin")))
                 known = self.known.members.get(address)
                 took = known.round_trip if version and known else time.monotonic() - began
                 version = hello.get("topologyVersion")
@@ -130,3 +142,11 @@ class Monitor:
         finally:
             self._connections.pop(address, None)
             connection.close("monitor ends")
+
+    async def _ask(self, connection: Connection, hello: Encoded) -> raw.Document:
+        try:
+            async with asyncio.timeout(_AWAIT_MS / 1000 + _SILENCE):
+                return await connection.request(hello)
+        except TimeoutError:
+            self._lost(connection.address)
+            raise NodeUnreachableError(connection.address, "fell silent") from None

@@ -60,8 +60,13 @@ class Transaction:
 
     @property
     def recovery_token(self) -> dict[str, Any]:
-        """What another router needs to learn the outcome; empty while nothing was written."""
-        return {} if self.recovery_shard is None else {"recoveryShardId": self.recovery_shard}
+        """What another router needs to learn the outcome; empty while no shard took part.
+
+        A shard that was only read from knows of no commit, and has the transaction run again.
+        (Drivers leave an empty token out, and a commit without one cannot be recovered.)
+        """
+        shard = self.recovery_shard or next(iter(self.participants), None)
+        return {} if shard is None else {"recoveryShardId": shard}
 
     def begin_statement(self, now: Timestamp) -> None:
         """A client's statement starts, at cluster time `now`."""

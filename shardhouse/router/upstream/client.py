@@ -29,6 +29,8 @@ from shardhouse.router.upstream.pool import Pool
 from shardhouse.router.wire import raw
 
 _CONFIG_PATIENCE = 5.0
+_READ_ATTEMPTS = 3
+_ANY_CONFIG_SERVER: Mapping[str, Any] = {"mode": "primaryPreferred"}
 
 PRIMARY: Mapping[str, Any] = {"mode": "primary"}
 MAJORITY_WRITE: Mapping[str, Any] = {"w": "majority", "wtimeout": 60_000}
@@ -146,10 +148,18 @@ class Cluster:
         concern: dict[str, Any] = {"level": "majority"}
         if self._clock.config_time is not None:
             concern["afterClusterTime"] = self._clock.config_time
-        command: dict[str, Any] = {"find": collection, "filter": query, "readConcern": concern}
+        command: dict[str, Any] = {
+            "find": collection,
+            "filter": query,
+            "readConcern": concern,
+            "$readPreference": _ANY_CONFIG_SERVER,
+        }
         if sort:
             command["sort"] = sort
-        reply = await self.run(CONFIG, command, db)
+        # Without a primary among them, the other config servers know what was committed as well.
+        reply = await self.run(
+            CONFIG, command, db, preference=_ANY_CONFIG_SERVER, attempts=_READ_ATTEMPTS
+        )
         cursor = raw.shallow(bytes(reply.fields["cursor"].raw))
         documents = [raw.shallow(bytes(found.raw)) for found in cursor["firstBatch"]]
         while cursor["id"]:
@@ -265,9 +275,14 @@ class Cluster:
             raise ShardGoneError(shard) from None
 
     def _watch(self, name: str, hosts: str) -> Monitor:
-        monitor = Monitor(hosts, self._dial, self._log)
+        monitor = Monitor(hosts, self._dial, self._log, self._lost)
         self._monitors[name] = monitor
         return monitor
+
+    def _lost(self, address: str) -> None:
+        pool = self._pools.get(address)
+        if pool is not None:
+            pool.drop("the node does not answer, or was replaced as primary")
 
     async def _dial(self, address: str) -> Connection:
         return await connect(address, self._tls.members)

@@ -6,21 +6,32 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from shardhouse.router.errors import NodeUnreachableError
+from shardhouse.router.errors import CommandError, NodeUnreachableError
 from shardhouse.router.upstream.connection import Connection
 from shardhouse.router.upstream.encoder import Encoded
 from shardhouse.router.wire import raw
 
 LIMIT = 100
+PATIENCE = 20.0
+"""Seconds a request waits for a connection before it fails, as long as on a mongos."""
+
+_NO_CONNECTION_IN_TIME = 202
 
 
 class Pool:
     """At most `limit` connections; the one used last is used first, so that the rest can rest."""
 
-    def __init__(self, open_one: Callable[[], Awaitable[Connection]], limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        open_one: Callable[[], Awaitable[Connection]],
+        limit: int = LIMIT,
+        patience: float = PATIENCE,
+    ) -> None:
         self._open_one = open_one
         self._limit = limit
+        self._patience = patience
         self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._closed = False
         self.in_use = 0
@@ -59,41 +70,63 @@ class Pool:
         self._closed = True
         self.clear()
 
+    def drop(self, reason: str) -> None:
+        """Close all connections; requests under way fail with NodeUnreachableError."""
+        self.clear()
+        for connection in list(self._busy):
+            connection.close(reason)
+
     async def _acquire(self) -> Connection:
-        while self.in_use >= self._limit:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                self._wake_next()
-                raise
-        self.in_use += 1
+        if self.in_use < self._limit:
+            self.in_use += 1
+        else:
+            await self._turn()
         while self._idle:
             connection = self._idle.pop()
             if connection.closed is None:
+                self._busy.add(connection)
                 return connection
         try:
             connection = await self._open_one()
         except BaseException:
             self.errors += 1
-            self.in_use -= 1
-            self._wake_next()
+            self._pass_on()
             raise
         self.created += 1
+        self._busy.add(connection)
         return connection
 
+    async def _turn(self) -> None:
+        """Wait in line until somebody passes his place on."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(self._patience):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._pass_on()
+            if isinstance(error, TimeoutError):
+                raise CommandError(
+                    _NO_CONNECTION_IN_TIME,
+                    f"Couldn't get a connection within the time limit of {self._patience:g} s:"
+                    f" all {self._limit} to the node are in use",
+                ) from None
+            raise
+
     def _release(self, connection: Connection) -> None:
-        self.in_use -= 1
+        self._busy.discard(connection)
         if self._closed:
             connection.close("its node left the cluster")
         elif connection.closed is None:
             self._idle.append(connection)
-        self._wake_next()
+        self._pass_on()
 
-    def _wake_next(self) -> None:
+    def _pass_on(self) -> None:
+        """Whoever waits longest gets the place, and nobody overtakes him."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
                 return
+        self.in_use -= 1

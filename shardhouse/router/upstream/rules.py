@@ -168,7 +168,7 @@ RULES: Mapping[str, Rule] = {
     "_configsvrUpdateZoneKeyRange": _rule("min max zone", _NONE, concerns="w"),
     "_configsvrAbortReshardCollection": _rule("", _NONE, concerns="w"),
     "_configsvrCommitReshardCollection": _rule("", _NONE, concerns="w"),
-    "_configsvrCleanupReshardCollection": _rule("", _NONE, concerns="w"),
+    "_configsvrCleanupReshardCollection": _rule(),
     "_configsvrSetClusterParameter": _rule(),
     "_configsvrSetUserWriteBlockMode": _rule("global", _NONE, concerns="w"),
     "_shardsvrMovePrimary": _rule("to", _DDL, concerns="w"),
@@ -176,6 +176,9 @@ RULES: Mapping[str, Rule] = {
     "_shardsvrReshardCollection": _rule(
         "key unique numInitialChunks collation zones", _DDL, concerns="w"
     ),
+    "_shardsvrSetAllowMigrations": _rule("allowMigrations", _DDL, concerns="w"),
+    "_configsvrRepairShardedCollectionChunksHistory": _rule("force", _NONE, concerns="w"),
+    "validateDBMetadata": _rule("db collection apiParameters", _NONE),
     "splitChunk": _rule("", "from keyPattern epoch timestamp min max splitKeys"),
     "splitVector": _rule(
         "keyPattern min max maxChunkSizeBytes maxChunkSize maxSplitPoints maxChunkObjects force",
@@ -211,8 +214,7 @@ RULES: Mapping[str, Rule] = {
     "commitTransaction": _rule("recoveryToken", TRANSACTION, concerns="w"),
     "abortTransaction": _rule("recoveryToken", TRANSACTION, concerns="w"),
     "coordinateCommitTransaction": _rule("", TRANSACTION | {"participants"}, concerns="w"),
-    # change streams
-    "appendOplogNote": _rule("", "maxClusterTime data", concerns="w"),
+    "appendOplogNote": _rule("data", "maxClusterTime", concerns="w"),
 }
 
 EXPLAINABLE = _words(
