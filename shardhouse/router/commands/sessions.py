@@ -126,7 +126,7 @@ async def _let_go(call: Call, chosen: Callable[[Mapping[str, Any]], bool]) -> No
     for transaction in call.router.transactions.open:
         if chosen(transaction.lsid):
             if transaction.phase is Phase.OPEN:
-                await abort_everywhere(call, transaction)
+                await abort_everywhere(call.router, transaction)
             else:  # its commit is under way: what became of it, the shards can tell
                 call.router.transactions.forget(transaction)
 
