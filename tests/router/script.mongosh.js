@@ -36,6 +36,54 @@ answers.collections = show_names(target);
 answers.databases = db.adminCommand({ listDatabases: 1 }).databases.some((one) => one.name === target.getName());
 answers.status = Object.keys(sh.status().value);
 
+// Whatever else `sh` and a collection offer for sharding: true, or why it failed.
+const helpers = {
+  setBalancerState: () => sh.setBalancerState(true).ok,
+  disableBalancing: () => sh.disableBalancing(ns("ranged")).acknowledged,
+  enableBalancing: () => sh.enableBalancing(ns("ranged")).acknowledged,
+  balancerCollectionStatus: () => "balancerCompliant" in sh.balancerCollectionStatus(ns("ranged")),
+  updateZoneKeyRange: () =>
+    sh.addShardToZone(first, "helped").ok &&
+    sh.updateZoneKeyRange(ns("ranged"), { k: 0 }, { k: 5 }, "helped").ok,
+  removeRangeFromZone: () => sh.removeRangeFromZone(ns("ranged"), { k: 0 }, { k: 5 }).ok,
+  removeShardFromZone: () => sh.removeShardFromZone(first, "helped").ok,
+  moveRange: () => sh.moveRange(ns("ranged"), second, { k: 0 }, { k: 5 }).ok,
+  mergeChunks: () => {
+    sh.splitAt(ns("ranged"), { k: 70 });
+    const bounds = [{ k: 50 }, { k: MaxKey() }];
+    return db.adminCommand({ mergeChunks: ns("ranged"), bounds }).ok;
+  },
+  listShards: () => sh.listShards().length === 2,
+  getShardedDataDistribution: () =>
+    sh.getShardedDataDistribution().toArray().some((one) => one.ns === ns("ranged")),
+  getShardVersion: () => target.ranged.getShardVersion().versionEpoch !== undefined,
+  getShardDistribution: () => "Totals" in target.hashed.getShardDistribution().value,
+  reshardCollection: () => sh.reshardCollection(ns("hashed"), { v: 1 }, { numInitialChunks: 1 }).ok,
+  abortReshardCollection: () => refused(() => sh.abortReshardCollection(ns("ranged"))) === 339,
+  commitReshardCollection: () => refused(() => sh.commitReshardCollection(ns("ranged"))) === 339,
+  addShard: () => refused(() => sh.addShard("none/127.0.0.1:1")) > 0,
+  isConfigShardEnabled: () => sh.isConfigShardEnabled().enabled === false,
+  killOp: () => db.killOp(1000000000).info === "attempting to kill op",
+  currentOp: () => db.currentOp({ $all: true }).inprog.length > 0,
+};
+answers.helpers = {};
+for (const [name, run] of Object.entries(helpers)) {
+  try {
+    answers.helpers[name] = Boolean(run()) || "false";
+  } catch (error) {
+    answers.helpers[name] = String(error);
+  }
+}
+
+function refused(run) {
+  try {
+    run();
+  } catch (error) {
+    return error.code;
+  }
+  return 0;
+}
+
 function show_names(database) {
   return database.getCollectionNames().sort();
 }

@@ -53,6 +53,8 @@ def run(shell: Path, port: int, *arguments: str, home: Path, **environment: str)
 
 @pytest.mark.timeout(400)
 def test_an_administrators_script(mongosh, cluster, db, tmp_path):
+    with cluster.config.client() as config:
+        config.admin.command("setParameter", 1, reshardingMinimumOperationDurationMillis=0)
     output = run(
         mongosh, cluster.router.port, "--file", str(SCRIPT), home=tmp_path, DATABASE=db.name
     )
@@ -73,6 +75,7 @@ def test_an_administrators_script(mongosh, cluster, db, tmp_path):
     assert answers["stats"]
     assert answers["collections"] == ["hashed", "ranged"]
     assert answers["databases"]
+    assert set(answers["helpers"].values()) == {True}, answers["helpers"]
     assert {"shardingVersion", "shards", "active mongoses", "balancer", "databases"} <= {
         *answers["status"]
     }
