@@ -184,7 +184,7 @@ def test_writes_to_the_servers_own_collections_are_refused():
 def test_only_harmless_commands_run_without_login():
     assert {name for name, row in TABLE.items() if not row.login} == {
         "hello", "isMaster", "ismaster", "saslStart", "saslContinue", "logout", "ping",
-        "buildInfo", "connectionStatus", "whatsmyuri", "isdbgrid", "listCommands",
+        "authenticate", "buildInfo", "connectionStatus", "whatsmyuri", "isdbgrid", "listCommands",
     }  # fmt: skip
 
 
