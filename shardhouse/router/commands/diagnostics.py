@@ -11,7 +11,7 @@ from typing import Any
 from bson import Int64
 
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call
-from shardhouse.router.errors import CommandError
+from shardhouse.router.errors import CommandError, wrong_type
 from shardhouse.router.wire import raw
 
 
@@ -81,6 +81,8 @@ async def get_log(call: Call) -> raw.Document:
     """getLog: the newest lines; nothing is worth a warning at startup."""
     if call.command.value == "*":
         return {"names": ["global", "startupWarnings"]}
+    if not isinstance(call.command.value, str):
+        raise wrong_type("getLog.getLog", "string")
     if call.command.value not in ("global", "startupWarnings"):
         raise CommandError(96, f"no RamLog named: {call.command.value}")
     if call.command.value == "startupWarnings":

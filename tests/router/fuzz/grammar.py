@@ -27,6 +27,8 @@ from bson import (
     Timestamp,
 )  # fmt: skip
 
+from shardhouse.router.commands.table import TABLE
+
 DATABASES = ("fuzz0", "fuzz1")
 SHARDED, HASHED, PLAIN, VIEW, CAPPED, SERIES = "s", "h", "u", "v", "cap", "ts"
 COLLECTIONS = (SHARDED, HASHED, PLAIN, VIEW, CAPPED, SERIES)
@@ -605,6 +607,10 @@ _OFTEN = (
     "find", "aggregate", "aggregate", "aggregate", "update", "insert", "delete", "findAndModify",
     "explain", "getMore", "getMore", "killCursors", "count", "distinct", "commitTransaction",
 )  # fmt: skip
+_LEFT_OUT = {"logout", "shutdown", "replSetStepDown", "rotateCertificates"}
+"""These end the fuzzer's own login, or the router."""
+
+EXAMPLES |= {name: _ns(name) for name in TABLE.keys() - EXAMPLES.keys() - _LEFT_OUT}
 _ALL = (*EXAMPLES, *_ODD)
 NAMES = (*_OFTEN * 60, *tuple(name for name in _ALL if name not in _RARE) * 5, *_RARE)
 ON_ADMIN = frozenset(

@@ -209,10 +209,10 @@ def test_members_own_fields_do_no_harm(fuzzed, fuzzed_root, field):
     "name",
     [
         "clusterInsert", "clusterUpdate", "clusterDelete", "clusterFind", "clusterAggregate",
-        "clusterGetMore", "clusterCommitTransaction", "clusterAbortTransaction", "appendOplogNote",
+        "clusterGetMore", "clusterCommitTransaction", "clusterAbortTransaction",
         "applyOps", "coordinateCommitTransaction", "prepareTransaction", "replSetStepDown",
         "_configsvrRemoveShard", "_shardsvrDropDatabase", "_flushRoutingTableCacheUpdates",
-        "_recvChunkStart", "splitVector", "splitChunk", "_mergeAuthzCollections", "crash",
+        "_recvChunkStart", "splitChunk", "_mergeAuthzCollections", "crash",
     ],
 )  # fmt: skip
 def test_members_own_commands_do_not_exist(fuzzed, name):
