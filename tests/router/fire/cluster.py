@@ -55,8 +55,10 @@ class ReplicaSet:
             },
         }
         request |= {"configsvr": True} if self._config else {}
+        for member in self.members:
+            with member.client() as client:
+                until("a member that listens", lambda client=client: client.admin.command("ping"))
         with self.members[0].client() as client:
-            until("a member that listens", lambda: client.admin.command("ping"))
             client.admin.command("replSetInitiate", request)
         until(f"{self.name} to be whole", self._whole, 60)
 
