@@ -37,7 +37,10 @@ class Command:
         """The collection the command names first; InvalidNamespace (73) if that is no name."""
         name = self.value
         if not isinstance(name, str):
-            raise CommandError(73, f"collection name has invalid type for command {self.name}")
+            code = 73 if self.name in _LENIENT else 14 if self.name == "aggregate" else 2
+            if code == 14 and isinstance(name, int | float):
+                code = 9  # neither a name nor 1
+            raise CommandError(code, f"collection name has invalid type for command {self.name}")
         if not name or "\0" in name or name.startswith(".") or len(name) > 235:
             raise CommandError(73, f"Invalid namespace specified '{self.db}.{name}'")
         return name
@@ -76,6 +79,8 @@ class Command:
         if value is None:
             return 0
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            if name == "limit":
+                raise bad_value("limit value is not a valid number")
             raise wrong_type(f"{self.name}.{name}", "long")
         if math.isnan(value):
             return 0
@@ -105,6 +110,8 @@ class Command:
 
 
 _EMPTY = raw.encode({})
+_LENIENT = frozenset({"count", "distinct", "find", "mapReduce"})
+"""Commands to which a collection's name of a wrong type is a bad name, to others a bad value."""
 _MAY_BE_CODE = frozenset({"comment", "map", "reduce", "finalize"})
 
 

@@ -180,3 +180,8 @@ def bad_value(message: str) -> CommandError:
 def wrong_type(field: str, expected: str) -> CommandError:
     """Error 14: the field has a BSON type the command cannot use."""
     return CommandError(14, f"BSON field '{field}' is the wrong type, expected type '{expected}'")
+
+
+def missing_field(field: str) -> CommandError:
+    """Error 40414: the command cannot do without the field."""
+    return CommandError(40414, f"BSON field '{field}' is missing but a required field")

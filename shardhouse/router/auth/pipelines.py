@@ -12,7 +12,7 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.auth.privileges import ANY_NORMAL, CLUSTER, Need, Requirement, Resource
-from shardhouse.router.errors import CommandError
+from shardhouse.router.errors import CommandError, missing_field
 from shardhouse.router.wire import raw
 
 PLAIN_STAGES = frozenset(
@@ -45,6 +45,8 @@ _DEEPEST = 20
 
 def stages(pipeline: object) -> list[tuple[str, Any]]:
     """`(name, argument)` of each stage; an error if it is no pipeline or has an unknown stage."""
+    if pipeline is None:
+        raise missing_field("aggregate.pipeline")
     if not isinstance(pipeline, list):
         raise CommandError(14, "'pipeline' option must be specified as an array")
     found = []
@@ -151,6 +153,8 @@ def _written(
     resource = (
         Resource(db, target) if target else Resource(spec.get("db", db), spec.get("coll", ""))
     )
+    if name == "$merge" and not isinstance(options.get("into", ""), str | RawBSONDocument):
+        raise CommandError(51178, "$merge 'into' field must be either a string or an object")
     if not isinstance(resource.database, str) or not resource.collection:
         raise CommandError(9, f"{name} needs the name of a collection")
     for action in [*actions, *(["bypassDocumentValidation"] if bypass else [])]:

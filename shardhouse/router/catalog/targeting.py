@@ -95,9 +95,11 @@ def _overlap(one: str, other: str) -> bool:
     return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
-def has_exact_id(query: bytes) -> bool:
-    """Whether a filter names one `_id` by equality."""
-    return _equality(query, "_id") is not None
+def has_exact_id(query: bytes, *, collated: bool = False) -> bool:
+    """Whether a filter names one `_id` by equality. With a collation that is not the collection's
+    own (`collated`) strings and objects do not name one."""
+    found = _equality(query, "_id")
+    return found is not None and not (collated and found[0] in _COLLATABLE)
 
 
 def _equality(query: bytes, path: str) -> _Value | None:

@@ -31,6 +31,8 @@ STALE_ROUNDS = 10
 
 T = TypeVar("T")
 _MODES = frozenset({"primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"})
+_LEVELS = ("local", "majority", "linearizable", "available", "snapshot")
+_READS = frozenset({"find", "count", "distinct", "listCollections", "listIndexes"})
 _NOBODY = Privileges(())
 
 
@@ -90,21 +92,30 @@ class Call:
             elif argument not in CLIENT_GENERIC:
                 unknown = f"BSON field '{source.name}.{argument}' is an unknown field."
                 raise CommandError(40415, unknown)
+        self._check_time_limit()
         for argument in ("maxTimeMS", "comment"):
             if argument in source.body:
                 built[argument] = source.body[argument]
         if rule.read_concern:
             built["readConcern"] = self.read_concern()
+        elif "readConcern" in source.body:
+            self.read_concern()  # at least it must be one
+        if name in _READS and "writeConcern" in source.body:
+            raise CommandError(72, "Command does not support writeConcern")
         if rule.write_concern:
             built["writeConcern"] = self.write_concern()
         return built
 
     def read_concern(self) -> Mapping[str, Any]:
         """The client's read concern, completed."""
-        given = self.command.get("readConcern", RawBSONDocument)
+        given = self.body.get("readConcern")
+        if given is not None and not isinstance(given, RawBSONDocument):
+            raise CommandError(9, "readConcern field should be an object")
         concern = raw.shallow(bytes(given.raw)) if given is not None else {}
         if "level" not in concern:
             concern = {**self.router.default_read_concern, **concern}
+        if concern["level"] not in _LEVELS:
+            raise CommandError(9, f"readConcern.level must be one of {', '.join(_LEVELS)}")
         if concern["level"] == "snapshot" and "autocommit" not in self.body:
             # Left to themselves, shards would each choose a time of their own.
             after = concern.pop("afterClusterTime", None)
@@ -171,6 +182,11 @@ class Call:
         if joined is not None:
             joined.answered(shard, reply.read_only)
         return reply
+
+    def _check_time_limit(self) -> None:
+        limit = self.body.get("maxTimeMS")
+        if isinstance(limit, int) and not 0 <= limit < 2**31:
+            raise bad_value(f"{limit} value for maxTimeMS is out of range")
 
     def _patience(self) -> float:
         """Seconds to wait for an eligible member: no longer than the client's time limit."""

@@ -15,7 +15,7 @@ from shardhouse.router.auth.privileges import Need, Requirement, Resource
 from shardhouse.router.commands import change_streams
 from shardhouse.router.commands.call import Call
 from shardhouse.router.cursors import Cursor
-from shardhouse.router.errors import CommandError, unauthorized, wrong_type
+from shardhouse.router.errors import CommandError, missing_field, unauthorized, wrong_type
 from shardhouse.router.streams.stream import ChangeStream
 from shardhouse.router.upstream.client import Reply
 from shardhouse.router.upstream.encoder import ClusterCursorId, DirectCursorId
@@ -70,7 +70,7 @@ async def get_more(call: Call) -> raw.Document:
     number = call.command.value
     if not isinstance(number, int):
         raise wrong_type("getMore.getMore", "long")
-    call.command.get("collection", str)
+    _check_get_more(call)
     cursor = _own(call, int(number))
     if call.body.get("collection") != cursor.namespace.partition(".")[2]:
         raise unauthorized(
@@ -88,6 +88,17 @@ async def get_more(call: Call) -> raw.Document:
     if isinstance(cursor.remote, ClusterCursorId):
         return await _uninterrupted(call, cursor)
     return await _continue(call, cursor)
+
+
+def _check_get_more(call: Call) -> None:
+    collection = call.command.get("collection", str)
+    if collection is None:
+        raise missing_field("getMore.collection")
+    if not collection:
+        raise CommandError(73, "Collection names cannot be empty")
+    call.build("getMore", call.command.value)
+    if call.command.get("batchSize", (int, float), 0) < 0:
+        raise CommandError(51024, "BSON field 'batchSize' value must be >= 0")
 
 
 async def _continue(call: Call, cursor: Cursor) -> raw.Document:
@@ -147,13 +158,16 @@ async def _next_batch(call: Call, cursor: Cursor) -> raw.Document:
 
 async def kill_cursors(call: Call) -> raw.Document:
     """killCursors: each number is reported as killed or not found."""
+    namespace = call.command.namespace
     numbers = call.command.get("cursors", list)
-    if not numbers or not all(isinstance(number, int) for number in numbers):
-        raise wrong_type("killCursors.cursors", "array")
+    if numbers is None:
+        raise missing_field("killCursors.cursors")
+    if not all(isinstance(number, Int64) for number in numbers):
+        raise wrong_type("killCursors.cursors", "long")
     killed, missing = [], []
     for number in numbers:
         cursor = call.router.cursors.get(int(number))
-        if cursor is None or cursor.namespace != call.command.namespace:
+        if cursor is None or cursor.namespace != namespace:
             missing.append(Int64(number))
             continue
         if cursor.owner != call.session.identity:

@@ -16,9 +16,10 @@ from shardhouse.router.catalog.cache import Routing
 from shardhouse.router.catalog.targeting import key_of_filter
 from shardhouse.router.command import Command
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, owners
-from shardhouse.router.commands.reads import through_cluster
-from shardhouse.router.errors import CommandError, bad_value
+from shardhouse.router.commands.reads import SHARDED_VIEW, through_cluster
+from shardhouse.router.errors import CommandError, ShardReplyError, bad_value
 from shardhouse.router.upstream.encoder import has_change_stream
+from shardhouse.router.upstream.rules import EXPLAINABLE
 from shardhouse.router.wire import raw
 
 _VERBOSITIES = frozenset({"queryPlanner", "executionStats", "allPlansExecution"})
@@ -29,15 +30,31 @@ async def explain(call: Call) -> raw.Document:
     """explain."""
     inner = explained(call.command)
     verbosity = call.command.get("verbosity", str, "allPlansExecution")
+    if inner.name not in EXPLAINABLE:
+        raise CommandError(20, f"Cannot explain cmd: {inner.name}")
     if verbosity not in _VERBOSITIES:
-        raise CommandError(9, "verbosity string must be one of queryPlanner, executionStats, ...")
+        raise bad_value(
+            f"Enumeration value '{verbosity}' for field 'explain.verbosity' is not valid"
+        )
 
     async def attempt(routing: Routing) -> raw.Document:
         if routing.table is None and routing.database is None:
             raise CommandError(26, f"database {call.db} not found")
         name = _CLUSTERED.get(inner.name)
-        if name is None or (inner.name == "find" and routing.table is None):
-            return await _by_shard(call, routing, inner, verbosity)
+        # A cluster find that is explained does not know its `let` variables.
+        by_shard = inner.name == "find" and (routing.table is None or "let" in inner.body)
+        if name is None or by_shard:
+            try:
+                return await _by_shard(call, routing, inner, verbosity)
+            except ShardReplyError as error:
+                if error.code != SHARDED_VIEW:
+                    raise
+        if name is None:
+            piped = _as_pipeline(inner)
+            command = {
+                "explain": _inner(call, "clusterAggregate", piped), "verbosity": verbosity
+            }  # fmt: skip
+            return (await through_cluster(call, routing, command)).fields
         if inner.name == "aggregate" and is_change_stream(inner.body.get("pipeline")):
             raise CommandError(
                 72, "a change stream runs on every shard as it is: nothing to explain"
@@ -54,6 +71,20 @@ async def explain(call: Call) -> raw.Document:
 
     namespace = f"{call.db}.{inner.collection if inner.value not in (1, 1.0) else '$cmd'}"
     return await call.routed(namespace, attempt)
+
+
+def _as_pipeline(inner: Command) -> Command:
+    """The aggregation that a count or distinct on a view is."""
+    last: dict[str, Any] = {"$count": "n"}
+    if inner.name == "distinct":
+        path = f"${inner.get('key', str, '')}"
+        last = {"$group": {"_id": None, "values": {"$addToSet": path}}}
+    body: raw.Document = {
+        "aggregate": inner.value,
+        "pipeline": [{"$match": inner.body.get("query") or {}}, last],
+    }
+    body |= {name: inner.body[name] for name in ("collation", "hint") if name in inner.body}
+    return Command("aggregate", inner.db, body)
 
 
 def _inner(call: Call, name: str, inner: Command) -> raw.Document:

@@ -18,7 +18,7 @@ from shardhouse.router.auth.requirements import map_reduce_target
 from shardhouse.router.catalog.cache import Routing
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at_home
 from shardhouse.router.commands.reads import through_cluster
-from shardhouse.router.errors import CommandError
+from shardhouse.router.errors import CommandError, bad_value
 from shardhouse.router.wire import raw
 
 
@@ -106,7 +106,7 @@ def _function(call: Call, name: str, *arguments: Any) -> dict[str, Any]:
 def _code(call: Call, name: str) -> Any:
     code = call.body.get(name)
     if not isinstance(code, str):  # Code is a text too
-        raise CommandError(14, f"'{name}' must be of string or code type")
+        raise bad_value(f"'{name}' must be of string or code type")
     if isinstance(code, Code) and code.scope:
         raise CommandError(4722200, f"'{name}' must not have a scope")
     scope = call.command.get("scope", RawBSONDocument)

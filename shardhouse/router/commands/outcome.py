@@ -52,12 +52,25 @@ class Outcome:
         if self.upserted:
             fields["upserted"] = sorted(self.upserted, key=lambda item: item["index"])
         if self.errors:
-            fields["writeErrors"] = sorted(self.errors, key=lambda item: item["index"])
+            fields["writeErrors"] = _one_per_statement(self.errors)
         if self.concern_error is not None:
             fields["writeConcernError"] = self.concern_error
         if self.retried:
             fields["retriedStmtIds"] = sorted(self.retried)
         return fields
+
+
+def _one_per_statement(errors: Sequence[raw.Document]) -> list[raw.Document]:
+    """A statement that failed on several shards has failed once: as on all of them, or with
+    MultipleErrorsOccurred (65)."""
+    by_index: dict[int, raw.Document] = {}
+    for error in sorted(errors, key=lambda item: item["index"]):
+        index = error["index"]
+        before = by_index.setdefault(index, error)
+        if before["code"] != error["code"]:
+            text = f"multiple errors: {before['errmsg']} :: and :: {error['errmsg']}"
+            by_index[index] = {"index": index, "code": 65, "errmsg": text}
+    return list(by_index.values())
 
 
 def first_stale(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:

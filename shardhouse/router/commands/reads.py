@@ -24,7 +24,7 @@ from shardhouse.router.upstream.client import Reply
 from shardhouse.router.upstream.encoder import ClusterCursorId, DirectCursorId, has_change_stream
 from shardhouse.router.wire import raw
 
-_SHARDED_VIEW = 169
+SHARDED_VIEW = 169
 """The collection is a view of a sharded one: its shard cannot resolve it alone."""
 
 Target = tuple[str, dict[str, Any]]
@@ -45,7 +45,7 @@ async def find(call: Call) -> raw.Document:
             try:
                 reply = await _direct(call, target, command)
             except ShardReplyError as error:
-                if error.code != _SHARDED_VIEW:
+                if error.code != SHARDED_VIEW:
                     raise
                 if call.transaction is not None:
                     pipeline, hint = find_as_pipeline(call.body)
@@ -123,7 +123,7 @@ async def aggregate(call: Call) -> raw.Document:
                     command["fromMongos"] = True
                 reply = await _direct(call, target, command)
             except ShardReplyError as error:
-                if error.code != _SHARDED_VIEW:
+                if error.code != SHARDED_VIEW:
                     raise
                 if call.transaction is not None:
                     return await merged_reads.view(call, error, pipeline)
@@ -167,7 +167,7 @@ async def count(call: Call) -> raw.Document:
             try:
                 return (await _direct(call, target, command)).fields
             except ShardReplyError as error:
-                if error.code != _SHARDED_VIEW:
+                if error.code != SHARDED_VIEW:
                     raise
         if routing.table is None:
             return await _count_by_pipeline(call, routing, skip, limit)
@@ -193,7 +193,7 @@ async def distinct(call: Call) -> raw.Document:
     """distinct: each shard's values, united (1 and 1.0 are one value), in order."""
     namespace = call.command.namespace
     key = call.command.get("key", str)
-    if not key:
+    if key is None:
         raise CommandError(40414, "BSON field 'distinct.key' is missing but required")
     command = call.build("distinct", call.command.collection)
 
@@ -206,25 +206,27 @@ async def distinct(call: Call) -> raw.Document:
             try:
                 return (await _direct(call, target, command)).fields
             except ShardReplyError as error:
-                if error.code != _SHARDED_VIEW:
+                if error.code != SHARDED_VIEW:
                     raise
                 if call.transaction is not None:
                     found = await merged_reads.view(call, error, _distinct_pipeline(call, key))
                     return {"values": _first_document(found).get("values", [])}
-        collated = call.transaction is None and _collated(call, routing)
-        if routing.table is None or collated:
+        if routing.table is None:
             found = await _first_result(call, routing, _distinct_pipeline(call, key))
             return {"values": found.get("values", [])}
         replies = await _on_owners(call, routing, command)
         united: dict[Any, Any] = {}
         for reply in replies:
-            values = raw.encode({"": reply.fields["values"]})
-            listed = raw.fields(values)[""].value
+            encoded = raw.encode({"": reply.fields["values"]})
+            listed = raw.fields(encoded)[""].value
             for (kind, _, start, end), value in zip(
                 raw.elements(listed), reply.fields["values"], strict=True
             ):
                 united.setdefault(sort_key(kind, listed[start:end]), value)
-        return {"values": [united[order] for order in sorted(united)]}
+        values = [united[order] for order in sorted(united)]
+        if call.transaction is not None or not _collated(call, routing):
+            return {"values": values}
+        return await _distinct_under_collation(call, routing, values)
 
     return await call.routed(namespace, attempt)
 
@@ -232,10 +234,27 @@ async def distinct(call: Call) -> raw.Document:
 def _distinct_pipeline(call: Call, key: str) -> list[dict[str, Any]]:
     return [
         {"$match": call.body.get("query") or {}},
-        {"$unwind": {"path": f"${key}", "preserveNullAndEmptyArrays": True}},
-        {"$match": {key: {"$exists": True}}},
-        {"$group": {"_id": None, "values": {"$addToSet": f"${key}"}}},
+        # The expression is the server's own, for distinct on a view: it knows array indexes.
+        {"$project": {"_id": 0, "value": {"$_internalFindAllValuesAtPath": key}}},
+        {"$unwind": {"path": "$value", "preserveNullAndEmptyArrays": True}},
+        {"$group": {"_id": None, "values": {"$addToSet": "$value"}}},
     ]
+
+
+async def _distinct_under_collation(
+    call: Call, routing: Routing, values: list[Any]
+) -> raw.Document:
+    """Which of the values are one under the command's collation, or the collection's own."""
+    listed: list[dict[str, Any]] = [
+        {"$match": {"$alwaysFalse": 1}},
+        {
+            "$unionWith": {
+                "pipeline": [{"$documents": [{"value": {"$literal": value}} for value in values]}]
+            }
+        },
+        {"$group": {"_id": None, "values": {"$addToSet": "$value"}}},
+    ]
+    return {"values": (await _first_result(call, routing, listed)).get("values", [])}
 
 
 async def _first_result(

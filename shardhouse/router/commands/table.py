@@ -69,12 +69,8 @@ def _read(rule: needs.Rule, handler: Handler) -> Row:
 
 def _rule_of(name: str) -> needs.Rule | None:
     row = TABLE.get(name)
-    return row.needs if row is not None and name in _EXPLAINED else None
+    return None if row is None else row.needs
 
-
-_EXPLAINED = frozenset(
-    {"find", "count", "distinct", "aggregate", "update", "delete", "findAndModify"}
-)
 
 TABLE: Mapping[str, Row] = {
     # handshake

@@ -37,7 +37,7 @@ async def shards_of(call: Call, table: RoutingTable, statement: bytes) -> tuple[
     many = bool(fields.get("multi")) or (call.command.name == "delete" and not fields.get("limit"))
     if many:
         return tuple(table.shards)
-    exact = has_exact_id(query) and not has_collation
+    exact = has_exact_id(query, collated="collation" in fields)
     replacement = _replacement(fields)
     if exact:
         whole = None if replacement is None else owner_of_document(table, replacement)

@@ -188,6 +188,8 @@ async def _plan(
         try:
             shards = await shards_of(call, table, statements[index])
         except CommandError as error:
+            if error.code == 14:  # not a statement at all: the whole command is refused
+                raise
             if ordered:
                 groups.append(_Group((), [index], error))
                 return groups
