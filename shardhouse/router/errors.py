@@ -167,6 +167,11 @@ class MessageError(ProtocolError):
         self.code = code
 
 
+def interrupted() -> CommandError:
+    """Somebody ended the operation (killOp)."""
+    return CommandError(11601, "operation was interrupted")
+
+
 def unauthorized(message: str) -> CommandError:
     """Error 13."""
     return CommandError(13, message)

@@ -40,6 +40,18 @@ _ENDING = 2.0
 CURSOR_IN_USE = 12051
 
 
+class Defaults:
+    """The cluster's default concerns, and both as encoded fields."""
+
+    def __init__(self, read: Mapping[str, Any], write: Mapping[str, Any]) -> None:
+        self.read_concern = read
+        self.write_concern = write
+        self.encoded = {
+            "readConcern": raw.element("readConcern", read),
+            "writeConcern": raw.element("writeConcern", write),
+        }
+
+
 class Router:
     """What every command may use: routing, nodes, users, cursors, the clock, and the defaults."""
 
@@ -65,8 +77,7 @@ class Router:
             self.parameters["logLevel"],
         )
         self.secret = os.urandom(32)
-        self.default_write_concern: Mapping[str, Any] = {"w": "majority", "wtimeout": 0}
-        self.default_read_concern: Mapping[str, Any] = {"level": "local"}
+        self.defaults = Defaults({"level": "local"}, {"w": "majority", "wtimeout": 0})
         self.stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._later: set[asyncio.Task[None]] = set()
@@ -177,8 +188,10 @@ class Router:
     async def refresh_defaults(self) -> None:
         """Learn the cluster's default concerns."""
         reply = await self.cluster.ask_config({"getDefaultRWConcern": 1})
-        self.default_write_concern = reply.get("defaultWriteConcern") or {"w": "majority"}
-        self.default_read_concern = reply.get("defaultReadConcern") or {"level": "local"}
+        self.defaults = Defaults(
+            reply.get("defaultReadConcern") or {"level": "local"},
+            reply.get("defaultWriteConcern") or {"w": "majority"},
+        )
 
     async def _ping(self) -> None:
         ping = {

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from shardhouse.router.auth.users import User
-from shardhouse.router.command import Command
+from shardhouse.router.command import Command, read
 from shardhouse.router.session import ClientSession
+from shardhouse.router.wire.messages import Request
 
 
 @dataclass(slots=True)
@@ -20,12 +20,18 @@ class Operation:
 
     id: int
     session: ClientSession
-    command: Command
-    task: asyncio.Task[Any] | None
+    asked: Command | Request
+    interrupt: Callable[[], object]
     began: float = field(default_factory=time.monotonic)
     user: User | None = None
     lsid: Mapping[str, Any] | None = None
     killed: bool = False
+
+    @property
+    def command(self) -> Command:
+        """What the client asked for; most operations end before somebody wants to know."""
+        asked = self.asked
+        return asked if isinstance(asked, Command) else read(asked.body, asked.sequences)
 
 
 class Operations:
@@ -35,9 +41,11 @@ class Operations:
         self._numbers = itertools.count(1)
         self._running: dict[int, Operation] = {}
 
-    def begin(self, session: ClientSession, command: Command) -> Operation:
-        """The present task begins a command."""
-        operation = Operation(next(self._numbers), session, command, asyncio.current_task())
+    def begin(
+        self, session: ClientSession, asked: Command | Request, interrupt: Callable[[], object]
+    ) -> Operation:
+        """A command begins, which `interrupt` can end."""
+        operation = Operation(next(self._numbers), session, asked, interrupt)
         self._running[operation.id] = operation
         return operation
 
@@ -55,6 +63,6 @@ class Operations:
 
     def kill(self, operation: Operation) -> None:
         """Interrupt it; its client is answered Interrupted (11601)."""
-        if operation.task is not None and not operation.killed:
+        if not operation.killed:
             operation.killed = True
-            operation.task.cancel()
+            operation.interrupt()

@@ -9,9 +9,10 @@ from typing import cast
 
 from bson.errors import BSONError
 
-from shardhouse.router.commands import dispatch
-from shardhouse.router.commands.table import TABLE
-from shardhouse.router.errors import CommandError, MessageError, ProtocolError
+from shardhouse.router.commands import dispatch, express
+from shardhouse.router.commands.express import Passage
+from shardhouse.router.commands.table import TABLE, Handler
+from shardhouse.router.errors import CommandError, MessageError, NodeUnreachableError, ProtocolError
 from shardhouse.router.fail_points import ConnectionDroppedError
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
@@ -41,6 +42,10 @@ class ClientConnection(asyncio.Protocol):
         self._closed = False
         self._draining = False
         self._interruptible = False
+        self._busy = False
+        self._passage: Passage | None = None
+        self._rest: tuple[Request, Handler | None] | None = None
+        self._session: ClientSession | None = None
         self._transport: asyncio.Transport | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -59,6 +64,7 @@ class ClientConnection(asyncio.Protocol):
         session.tls = transport.get_extra_info("ssl_object")
         if session.tls is not None:
             counts.tls_versions[session.tls.version()] += 1
+        self._session = session
         self._all.add(self)
         self._router.log.note(
             "NETWORK", "Connection accepted", session.context, remote=session.peer
@@ -68,6 +74,8 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes came; cut them into frames."""
         self._router.statistics.bytes_in += len(data)
+        if self._goes_express(data):
+            return
         buffer = self._buffer
         buffer += data
         try:
@@ -81,6 +89,46 @@ class ClientConnection(asyncio.Protocol):
             self._arrived.set()
         if len(self._frames) >= _MOST_WAITING and self._transport is not None:
             self._transport.pause_reading()
+
+    def _goes_express(self, data: bytes) -> bool:
+        """Whether the data is one whole command that is on its way to its shard already."""
+        if (
+            self._busy
+            or self._passage is not None
+            or self._buffer
+            or self._rest is not None
+            or self._frames
+            or self._session is None
+            or self._closed
+            or self._draining
+            or not self._writable.is_set()
+            or len(data) != int.from_bytes(data[:4], "little")
+        ):
+            return False
+        self._passage = express.start(
+            self._router, self._session, data, self._arrive, self._interrupt
+        )
+        return self._passage is not None
+
+    def _arrive(self, result: bytes | NodeUnreachableError) -> None:
+        """What went express has its answer: it is sent on, or handed to the ordinary way."""
+        passage, self._passage = self._passage, None
+        assert passage is not None
+        assert self._session is not None
+        reply = express.finish(self._router, self._session, passage, result)
+        if isinstance(reply, bytes):
+            self._write(messages.op_msg(next(self._replies), passage.request.request_id, reply))
+        else:
+            self._rest = (passage.request, reply.handler)
+        if self._frames or self._draining or self._closed or self._rest is not None:
+            self._arrived.set()
+
+    def _interrupt(self) -> None:
+        """What goes express is to end (killOp, or its client is gone)."""
+        passage, self._passage = self._passage, None
+        if passage is not None:
+            self._rest = (passage.request, express.give_up(self._router, passage).handler)
+            self._arrived.set()
 
     def pause_writing(self) -> None:
         """asyncio: the client reads slower than we write."""
@@ -97,6 +145,8 @@ class ClientConnection(asyncio.Protocol):
         self._arrived.set()
         if self._interruptible and self.task is not None:
             self.task.cancel()
+        if self._passage is not None and self._passage.interruptible:
+            self._interrupt()
 
     def drain(self) -> None:
         """Answer what was asked already, then close."""
@@ -106,11 +156,17 @@ class ClientConnection(asyncio.Protocol):
     async def _serve(self, session: ClientSession) -> None:
         try:
             while True:
-                while not self._frames:
-                    if self._closed or self._draining:
+                self._busy = False
+                while self._passage is not None or (self._rest is None and not self._frames):
+                    if self._passage is None and (self._closed or self._draining):
                         return
                     self._arrived.clear()
                     await self._arrived.wait()
+                self._busy = True
+                if self._rest is not None:
+                    (request, handler), self._rest = self._rest, None
+                    await self._one(session, request, handler)
+                    continue
                 frame = self._frames.popleft()
                 if len(self._frames) < _MOST_WAITING and self._transport is not None:
                     self._transport.resume_reading()
@@ -146,7 +202,9 @@ class ClientConnection(asyncio.Protocol):
             raise ProtocolError(f"compressor {compressor} is not enabled")
         self._router.statistics.unpacked_in += messages.uncompressed_size(frame) - len(frame)
 
-    async def _one(self, session: ClientSession, request: Request) -> None:
+    async def _one(
+        self, session: ClientSession, request: Request, handler: Handler | None = None
+    ) -> None:
         try:
             command = dispatch.read(request)
         except CommandError as error:
@@ -156,7 +214,7 @@ class ClientConnection(asyncio.Protocol):
         row = TABLE.get(command.name)
         self._interruptible = row is not None and row.interruptible
         try:
-            reply = await dispatch.answer(self._router, session, command)
+            reply = await dispatch.answer(self._router, session, command, handler)
             if request.wants_no_reply:
                 return
             exhaust = (
@@ -194,12 +252,15 @@ class ClientConnection(asyncio.Protocol):
             plain = len(frame)
             frame = messages.compressed(frame, request.compressor)
             self._router.statistics.packed_out += plain - len(frame)
+        self._write(frame)
+        if not self._writable.is_set():
+            await self._writable.wait()
+        return number
+
+    def _write(self, frame: bytes) -> None:
         self._router.statistics.bytes_out += len(frame)
         if self._transport is not None and not self._closed:
             self._transport.write(frame)
-            if not self._writable.is_set():
-                await self._writable.wait()
-        return number
 
     def _give_up(self, error: ProtocolError) -> None:
         self._router.log.alert(

@@ -14,7 +14,9 @@ from shardhouse.router.upstream.encoder import (
     encode,
     kill,
     operation_time,
+    splice,
 )
+from shardhouse.router.wire import raw
 
 READ = {"readConcern": {"level": "local"}}
 WRITE = {"writeConcern": {"w": 1}}
@@ -85,6 +87,39 @@ def test_hazard_1_holds_even_if_the_allow_list_were_wrong(monkeypatch):
     monkeypatch.setattr(encoder, "RULES", {"clusterInsert": widened})
     with pytest.raises(ForbiddenError, match="transaction number"):
         encode({"clusterInsert": "c", "txnNumber": Int64(1), **WRITE}, "app")
+
+
+def pieces(**fields):
+    return {name: raw.element(name, value) for name, value in fields.items()}
+
+
+WHOLE = {"insert": "c", "$db": "d", "writeConcern": {"w": 1}}
+
+
+def test_encoded_fields_are_put_together():
+    assert bson.decode(splice("insert", pieces(**WHOLE)).body) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("insert", pieces(insert="c", writeConcern={}, autocommit=False)),
+        ("insert", pieces(insert="c", writeConcern={}, startTransaction=True)),
+        ("insert", pieces(insert="c", writeConcern={}, unheard=1)),
+        ("insert", pieces(insert="c")),
+        ("find", pieces(find="c")),
+        ("insert", pieces(find="c", readConcern={})),
+        ("clusterInsert", pieces(clusterInsert="c", writeConcern={})),
+        ("clusterInsert", pieces(clusterInsert="c", writeConcern={}, txnNumber=1)),
+        ("explain", pieces(explain={"clusterInsert": "c"})),
+        ("getMore", pieces(getMore=1, collection="c")),
+        ("aggregate", pieces(aggregate="c", pipeline=[], readConcern={}, writeConcern={})),
+        ("_flushRoutingTableCacheUpdates", pieces(_flushRoutingTableCacheUpdates="c")),
+    ],
+)
+def test_nothing_else_can_be_put_together(name, fields):
+    with pytest.raises(ForbiddenError):
+        splice(name, fields)
 
 
 @pytest.mark.parametrize("flags", [{"tailable": True}, {"awaitData": True}])

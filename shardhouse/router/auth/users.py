@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from bson import ObjectId
+from bson import Int64, ObjectId
 from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.auth.privileges import Privileges
@@ -22,7 +23,19 @@ from shardhouse.router.wire import raw
 _REMEMBERED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class Allowed:
+    """A command on this namespace is allowed."""
+
+    namespace: str
+
+    @cached_property
+    def exhausted(self) -> bytes:
+        """How the encoded cursor of a find ends if there is nothing more to get."""
+        return raw.encode({"id": Int64(0), "ns": self.namespace})[4:]
+
+
+@dataclass(frozen=True)
 class User:
     """A user with everything inherited through its roles."""
 
@@ -33,10 +46,12 @@ class User:
     granted: Sequence[Mapping[str, Any]]
     privileges: Privileges
     restrictions: Sequence[Sequence[Mapping[str, Any]]]
-    impersonation: Mapping[str, Any]
+    impersonation: RawBSONDocument
     credentials: Mapping[str, Credential] = field(repr=False)
+    allowed: dict[tuple[bytes, bytes], Allowed] = field(default_factory=dict, repr=False)
+    """What `express` found allowed already, by the encoded command name and `$db`."""
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """The `uid` of the user's sessions."""
         return hashlib.sha256(f"{self.name}@{self.database}".encode()).digest()
@@ -67,6 +82,10 @@ class Users:
         self._ask = ask
         self._known: dict[tuple[str, str], User] = {}
         self._generation: ObjectId | None = None
+
+    def known(self, database: str, name: str) -> User | None:
+        """The user, if it need not be asked for."""
+        return self._known.get((database, name))
 
     async def get(self, database: str, name: str) -> User | None:
         """The user, None if there is none."""

@@ -9,9 +9,11 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeVar, cast
 
 from shardhouse.router.catalog.chunks import Collection, RoutingTable, build
+from shardhouse.router.catalog.versions import UNSHARDED
 from shardhouse.router.errors import CommandError
 from shardhouse.router.wire import raw
 
@@ -31,13 +33,21 @@ class Reader(Protocol):
     ) -> Sequence[raw.Document]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Database:
     """A database's primary shard, and the version (`{uuid, timestamp, lastMod}`) shards check."""
 
     name: str
     primary: str
     version: Mapping[str, Any] | None
+
+    @cached_property
+    def versions_at_home(self) -> Mapping[str, bytes]:
+        """What goes with a command on an unsharded collection, as encoded fields."""
+        return {
+            "shardVersion": raw.element("shardVersion", UNSHARDED),
+            "databaseVersion": raw.element("databaseVersion", self.version),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +71,16 @@ class _Loaded:
         self.values: OrderedDict[str, Any] = OrderedDict()
         self._loading: dict[str, asyncio.Task[Any]] = {}
 
-    async def get(self, key: str, load: Callable[[], Awaitable[T]]) -> T:
-        if key in self.values:
+    def known(self, key: str) -> Any:
+        value = self.values.get(key)
+        if value is not None:
             self.values.move_to_end(key)
-            return cast("T", self.values[key])
+        return value
+
+    async def get(self, key: str, load: Callable[[], Awaitable[T]]) -> T:
+        value = self.known(key)
+        if value is not None:
+            return cast("T", value)
         task = self._loading.get(key)
         if task is None:
             task = asyncio.ensure_future(self._load(key, load))
@@ -109,6 +125,14 @@ class Catalog:
         if name in _FIXED:
             return Database(name, CONFIG, None)
         return await self._databases.get(name, lambda: self._load_database(name))
+
+    def known(self, namespace: str) -> Routing | None:
+        """Database and routing table of a namespace, if they need not be read."""
+        database = self._databases.known(namespace.partition(".")[0])
+        tables = self._tables.known(namespace)
+        if database is None or tables is None:
+            return None
+        return Routing(namespace, database, tables.table, tables.buckets)
 
     async def routing(self, namespace: str) -> Routing:
         """Database and routing table of a namespace."""

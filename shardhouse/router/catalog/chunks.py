@@ -76,6 +76,7 @@ class RoutingTable:
             shard: shard_version(collection.epoch, collection.timestamp, lastmod)
             for shard, lastmod in newest.items()
         }
+        self._encoded: dict[str, Mapping[str, bytes]] = {}
         self.newest = max(newest.values())
 
     @property
@@ -87,6 +88,14 @@ class RoutingTable:
         """What to attach to a request for this shard."""
         known = self._versions.get(shard)
         return known or shard_version(self.collection.epoch, self.collection.timestamp, None)
+
+    def version_encoded(self, shard: str) -> Mapping[str, bytes]:
+        """`version` as an encoded field, made once."""
+        known = self._encoded.get(shard)
+        if known is None:
+            known = {"shardVersion": raw.element("shardVersion", self.version(shard))}
+            self._encoded[shard] = known
+        return known
 
     def owner(self, key: SortKey) -> str:
         """The shard that owns a full shard key."""

@@ -22,7 +22,13 @@ from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
 from shardhouse.router.topology.monitor import SELECTION_TIMEOUT
 from shardhouse.router.transactions.transaction import STATEMENTS, Transaction
-from shardhouse.router.upstream.client import MAJORITY_WRITE, PRIMARY, Reply, StaleRoutingError
+from shardhouse.router.upstream.client import (
+    MAJORITY_WRITE,
+    PRIMARY,
+    Errand,
+    Reply,
+    StaleRoutingError,
+)
 from shardhouse.router.upstream.rules import CLIENT_GENERIC, RULES
 from shardhouse.router.wire import raw
 
@@ -113,7 +119,7 @@ class Call:
             raise CommandError(9, "readConcern field should be an object")
         concern = raw.shallow(bytes(given.raw)) if given is not None else {}
         if "level" not in concern:
-            concern = {**self.router.default_read_concern, **concern}
+            concern = {**self.router.defaults.read_concern, **concern}
         if concern["level"] not in _LEVELS:
             raise CommandError(9, f"readConcern.level must be one of {', '.join(_LEVELS)}")
         if concern["level"] == "snapshot" and "autocommit" not in self.body:
@@ -127,7 +133,7 @@ class Call:
         """The client's write concern, completed."""
         given = self.command.get("writeConcern", RawBSONDocument)
         concern = raw.shallow(bytes(given.raw)) if given is not None else {}
-        return concern if "w" in concern else {**self.router.default_write_concern, **concern}
+        return concern if "w" in concern else {**self.router.defaults.write_concern, **concern}
 
     def read_preference(self) -> None:
         """Take `$readPreference` from the command."""
@@ -176,9 +182,7 @@ class Call:
             attempts=attempts,
             patience=self._patience(),
         )
-        self.saw(reply)
-        if shard not in self.shards:
-            self.shards += (shard,)
+        self._note(reply)
         if joined is not None:
             joined.answered(shard, reply.read_only)
         return reply
@@ -187,6 +191,18 @@ class Call:
         limit = self.body.get("maxTimeMS")
         if isinstance(limit, int) and not 0 <= limit < 2**31:
             raise bad_value(f"{limit} value for maxTimeMS is out of range")
+
+    def take(self, errand: Errand, name: str, fields: raw.Document) -> Reply:
+        """The reply to a command that was sent on an errand, as `run` would return or raise it."""
+        address = errand.connection.address
+        reply = self.router.cluster.taken(name, fields, errand.shard, address)
+        self._note(reply)
+        return reply
+
+    def _note(self, reply: Reply) -> None:
+        self.saw(reply)
+        if reply.shard not in self.shards:
+            self.shards += (reply.shard,)
 
     def _patience(self) -> float:
         """Seconds to wait for an eligible member: no longer than the client's time limit."""

@@ -19,10 +19,11 @@ from shardhouse.router.command import Command
 from shardhouse.router.commands import stable_api, testing
 from shardhouse.router.commands.call import Call
 from shardhouse.router.commands.sessions import stamped
-from shardhouse.router.commands.table import ALIASES, TABLE, Row
+from shardhouse.router.commands.table import ALIASES, TABLE, Handler, Row
 from shardhouse.router.commands.transactions import within
 from shardhouse.router.errors import (
     CommandError,
+    interrupted,
     unauthorized,
 )
 from shardhouse.router.fail_points import ConnectionDroppedError, InjectedError
@@ -52,13 +53,17 @@ def read(request: Request) -> Command:
     return Command(name, request.query_namespace.partition(".")[0], body)
 
 
-async def answer(router: Router, session: ClientSession, command: Command) -> raw.Document:
-    """The complete reply to a command."""
+async def answer(
+    router: Router, session: ClientSession, command: Command, handler: Handler | None = None
+) -> raw.Document:
+    """The complete reply to a command; `handler` takes the place of its row's."""
     began = time.monotonic()
     command.name = ALIASES.get(command.name, command.name)
     router.statistics.requests += 1
     call = Call(router, session, command)
-    operation = router.operations.begin(session, command)
+    task = asyncio.current_task()
+    assert task is not None
+    operation = router.operations.begin(session, command, task.cancel)
     try:
         row = _row(command)
         failure = testing.hit(call)
@@ -67,7 +72,8 @@ async def answer(router: Router, session: ClientSession, command: Command) -> ra
         await _authorize(call, row)
         operation.user, operation.lsid = call.user, call.lsid
         told = "autocommit" in command.body or "startTransaction" in command.body
-        reply = await (within(call, row.handler) if told else row.handler(call))
+        work = handler or row.handler
+        reply = await (within(call, work) if told else work(call))
         reply["ok"] = 1.0
         if failure is not None:
             testing.add_concern_error(reply, failure)
@@ -86,9 +92,9 @@ async def answer(router: Router, session: ClientSession, command: Command) -> ra
         )  # fmt: skip
         reply = CommandError(1, "an internal error occurred").document
     except asyncio.CancelledError:
-        if operation.task is None or not operation.killed or operation.task.uncancel():
+        if not operation.killed or task.uncancel():
             raise  # it is the connection that ends
-        reply = _failed(call, CommandError(11601, "operation was interrupted"))
+        reply = _failed(call, interrupted())
     finally:
         router.operations.end(operation)
     took = time.monotonic() - began

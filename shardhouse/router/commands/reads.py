@@ -265,7 +265,7 @@ async def _first_result(
         "pipeline": pipeline,
         "cursor": {},
         "readConcern": call.read_concern(),
-        "writeConcern": call.router.default_write_concern,
+        "writeConcern": call.router.defaults.write_concern,
     }
     if "collation" in call.body:
         command["collation"] = call.body["collation"]

@@ -55,8 +55,8 @@ def _status(router: Router) -> raw.Document:
             "rejected": counts.connections_rejected,
         },
         "defaultRWConcern": {
-            "defaultReadConcern": router.default_read_concern,
-            "defaultWriteConcern": router.default_write_concern,
+            "defaultReadConcern": router.defaults.read_concern,
+            "defaultWriteConcern": router.defaults.write_concern,
         },
         "extra_info": {
             "note": "fields vary by platform",

@@ -253,7 +253,7 @@ async def _tell_abort(router: Router, transaction: Transaction, shards: Iterable
     command = {
         "abortTransaction": 1,
         **transaction.fields,
-        "writeConcern": router.default_write_concern,
+        "writeConcern": router.defaults.write_concern,
     }
     outcomes = await asyncio.gather(
         *(router.cluster.run(shard, command, "admin", patience=1.0) for shard in shards),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 PRIMARY, SECONDARY, UNKNOWN = "primary", "secondary", "unknown"
@@ -31,7 +32,7 @@ class Member:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReplicaSet:
     """A replica set's members by address. `term` is the newest any primary ever claimed."""
 
@@ -39,7 +40,7 @@ class ReplicaSet:
     members: Mapping[str, Member]
     term: tuple[Any, ...] = ()
 
-    @property
+    @cached_property
     def primary(self) -> Member | None:
         """The member that leads."""
         return next((m for m in self.members.values() if m.state == PRIMARY), None)

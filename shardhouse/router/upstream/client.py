@@ -23,8 +23,8 @@ from shardhouse.router.tls import Contexts
 from shardhouse.router.topology import description
 from shardhouse.router.topology.description import ReplicaSet
 from shardhouse.router.topology.monitor import SELECTION_TIMEOUT, Monitor
-from shardhouse.router.upstream.connection import Connection, connect
-from shardhouse.router.upstream.encoder import DirectCursorId, encode, operation_time
+from shardhouse.router.upstream.connection import Connection, Done, connect
+from shardhouse.router.upstream.encoder import DirectCursorId, Encoded, encode, operation_time
 from shardhouse.router.upstream.pool import Pool
 from shardhouse.router.wire import raw
 
@@ -40,6 +40,9 @@ INTERNAL_FIELDS = (
 )  # fmt: skip
 """What members tell each other in a reply; no client sees it from a mongos."""
 
+_RARE = ("$configTime", "$topologyTime")
+"""Times that change with the cluster's layout only."""
+
 
 class StaleRoutingError(ShardReplyError):
     """The shard knows newer routing than we do: refresh, then send again."""
@@ -51,6 +54,21 @@ class ShardGoneError(StaleRoutingError):
     def __init__(self, shard: str) -> None:
         message = f"Shard {shard} not found"
         super().__init__({"ok": 0.0, "errmsg": message, "code": 70, "codeName": "ShardNotFound"})
+
+
+@dataclass(slots=True)
+class Errand:
+    """A request that can be sent at once: for which shard, and the connection taken for it."""
+
+    shard: str
+    pool: Pool
+    connection: Connection
+    abandoned: bool = False
+
+    def abandon(self) -> None:
+        """Nobody waits for the answer any more: end the connection, and with it the work."""
+        self.abandoned = True
+        self.connection.close("request abandoned")
 
 
 @dataclass(slots=True)
@@ -81,6 +99,7 @@ class Cluster:
         self._monitors: dict[str, Monitor] = {}
         self._refreshing = asyncio.Lock()
         self._topology_time = Timestamp(0, 0)
+        self._heard: list[bytes] = []
         self.topology_changed = asyncio.Event()
         """A node told that shards were added or removed since any other reply."""
         self._watch(CONFIG, config_servers)
@@ -228,22 +247,60 @@ class Cluster:
         except NodeUnreachableError as error:
             self._suspect(shard, address, str(error))
             raise
-        time = operation_time(encoded.name, fields)
-        gossip = fields.get("$clusterTime")
-        if gossip is not None:
-            self._clock.advance(gossip["clusterTime"])
-        config_time = fields.get("$configTime")
-        if config_time is not None and (
-            self._clock.config_time is None or config_time > self._clock.config_time
-        ):
-            self._clock.config_time = config_time
-        topology_time = fields.get("$topologyTime")
+        return self.taken(encoded.name, fields, shard, address)
+
+    def at_once(self, shard: str) -> Errand | None:
+        """A connection to the shard's primary, if both are there without waiting."""
+        monitor = self._monitors.get(shard)
+        primary = monitor.known.primary if monitor is not None else None
+        pool = self._pools.get(primary.address) if primary is not None else None
+        connection = pool.take() if pool is not None else None
+        if pool is None or connection is None:
+            return None
+        return Errand(shard, pool, connection)
+
+    def send(self, errand: Errand, command: Encoded, done: Done) -> None:
+        """Send on the errand's connection and give it back; `done` gets the frame of the reply."""
+
+        def answered(result: bytes | NodeUnreachableError) -> None:
+            failed = not isinstance(result, bytes) and not errand.abandoned
+            errand.pool.give_back(errand.connection, failed=failed)
+            if failed:
+                self._suspect(errand.shard, errand.connection.address, str(result))
+            if not errand.abandoned:
+                done(result)
+
+        errand.connection.send(command, answered)
+
+    def hear(self, gossip: Mapping[str, Any]) -> None:
+        """Note the times a node tells."""
+        cluster_time = gossip.get("$clusterTime")
+        if cluster_time is not None:
+            self._clock.advance(cluster_time["clusterTime"])
+        self._clock.advance_config(gossip.get("$configTime"))
+        topology_time = gossip.get("$topologyTime")
         if topology_time is not None and topology_time > self._topology_time:
             self._topology_time = topology_time
             self.topology_changed.set()
+
+    def hear_encoded(self, reply: Mapping[str, bytes]) -> None:
+        """As `hear`, from encoded fields. Only the cluster time is news most of the time."""
+        told = reply.get("$clusterTime")
+        if told is not None:
+            self._clock.advance_encoded(raw.value_of("$clusterTime", told))
+        rare = [reply[name] for name in _RARE if name in reply]
+        if rare != self._heard:
+            self._heard = rare
+            self.hear(raw.shallow(raw.assembled(rare)))
+
+    def taken(self, name: str, fields: raw.Document, shard: str, address: str) -> Reply:
+        """A node's reply to command `name`, its times noted, its internal fields removed;
+        CommandError if it refused."""
+        time = operation_time(name, fields)
+        self.hear(fields)
         read_only = fields.get("readOnly")
-        for name in INTERNAL_FIELDS:
-            fields.pop(name, None)
+        for internal in INTERNAL_FIELDS:
+            fields.pop(internal, None)
         if fields.get("ok") == 1:
             return Reply(fields, address, shard, time, read_only)
         refusal = error_of(fields)

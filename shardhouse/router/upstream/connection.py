@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from shardhouse.router.auth.scram import ClientConversation
@@ -16,6 +16,9 @@ _HANDSHAKE_TIMEOUT = 10.0
 _INTERNAL = {"internalClient": {"minWireVersion": 17, "maxWireVersion": 17}}
 
 
+Done = Callable[[bytes | NodeUnreachableError], None]
+
+
 class Connection(asyncio.Protocol):
     """Sends `Encoded` commands and awaits their replies, one after the other."""
 
@@ -24,7 +27,7 @@ class Connection(asyncio.Protocol):
         self.closed: str | None = None
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
-        self._waiting: asyncio.Future[bytes] | None = None
+        self._waiting: Done | None = None
         self._request_id = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -44,10 +47,11 @@ class Connection(asyncio.Protocol):
             return
         frame = bytes(buffer[:size])
         del buffer[:size]
-        if self._waiting is None or self._waiting.done():
+        done, self._waiting = self._waiting, None
+        if done is None:
             self.close("node sent what nobody asked for")
         else:
-            self._waiting.set_result(frame)
+            done(frame)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio calls this when the connection ends."""
@@ -58,25 +62,40 @@ class Connection(asyncio.Protocol):
         self.closed = self.closed or reason
         if self._transport is not None:
             self._transport.abort()
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(NodeUnreachableError(self.address, reason))
+        done, self._waiting = self._waiting, None
+        if done is not None:
+            done(NodeUnreachableError(self.address, reason))
+
+    def send(self, command: Encoded, done: Done) -> None:
+        """Send one command; `done` gets the frame of the reply, or the reason why there is none."""
+        if self.closed is not None or self._transport is None:
+            done(NodeUnreachableError(self.address, self.closed))
+            return
+        self._request_id = (self._request_id + 1) & 0x7FFFFFFF
+        self._waiting = done
+        self._transport.write(
+            messages.op_msg(self._request_id, 0, command.body, sequences=command.sequences)
+        )
 
     async def request(self, command: Encoded) -> raw.Document:
         """The reply, top level decoded. If the caller is cancelled, the connection closes."""
-        if self.closed is not None or self._transport is None:
-            raise NodeUnreachableError(self.address, self.closed)
-        self._request_id = (self._request_id + 1) & 0x7FFFFFFF
-        self._waiting = asyncio.get_running_loop().create_future()
-        frame = messages.op_msg(self._request_id, 0, command.body, sequences=command.sequences)
-        self._transport.write(frame)
+        answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        def done(result: bytes | NodeUnreachableError) -> None:
+            if answered.done():
+                return
+            if isinstance(result, bytes):
+                answered.set_result(result)
+            else:
+                answered.set_exception(result)
+
+        self.send(command, done)
         try:
-            answer = await self._waiting
+            frame = await answered
         except asyncio.CancelledError:
             self.close("request abandoned")
             raise
-        finally:
-            self._waiting = None
-        return raw.shallow(messages.parse(answer).body)
+        return raw.shallow(messages.parse(frame).body)
 
     async def log_in(self, key: bytes) -> None:
         """Shake hands as a cluster member and authenticate with the cluster's key."""

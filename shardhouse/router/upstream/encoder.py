@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from bson import Int64, Timestamp
@@ -22,6 +23,7 @@ from shardhouse.router.wire import raw
 
 _OF_A_TRANSACTION = frozenset({"autocommit", "startTransaction", "coordinator"})
 _NUMBERS = _OF_A_TRANSACTION | {"txnNumber", "stmtIds"}
+_SPLICED = frozenset({"find", "insert", "update", "delete"})
 _CHANGE_STREAM = b"\x03$changeStream\0"  # a field of that name that holds an object
 
 
@@ -73,6 +75,24 @@ def encode(
     else:
         _check_concerns(name, rule, command)
     return Encoded(name, raw.encode({**command, "$db": db}), sequences)
+
+
+def splice(
+    name: str, fields: Mapping[str, bytes], sequences: Sequence[tuple[str, bytes]] = ()
+) -> Encoded:
+    """As `encode`, for a plain read or write of one statement whose fields, `$db` among them, are
+    encoded already; `fields` has the command's name first."""
+    if name not in _SPLICED or next(iter(fields), "") != name:
+        raise ForbiddenError(f"{name!r} may not be put together from encoded fields")
+    rule = RULES[name]
+    if not rule.fields.issuperset(islice(fields, 1, None)):
+        raise ForbiddenError(f"{name} may not carry all of {sorted(fields)}")
+    if any(field not in rule.client for field, _ in sequences):
+        raise ForbiddenError(f"{name} may not carry all of its sequences")
+    if not _OF_A_TRANSACTION.isdisjoint(fields):
+        raise ForbiddenError(f"{name} in a transaction may not be put together")
+    _check_concerns(name, rule, fields)
+    return Encoded(name, raw.assembled(fields.values()), sequences)
 
 
 def kill(cursor: CursorId, collection: str, lsid: Mapping[str, Any] | None) -> dict[str, Any]:

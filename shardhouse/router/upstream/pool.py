@@ -50,14 +50,34 @@ class Pool:
     async def request(self, command: Encoded) -> raw.Document:
         """Run one command on a connection of the pool."""
         connection = await self._acquire()
+        failed = False
         try:
             return await connection.request(command)
         except NodeUnreachableError:
-            self.errors += 1
-            self.clear()  # the others are most likely dead too
+            failed = True
             raise
         finally:
-            self._release(connection)
+            self.give_back(connection, failed=failed)
+
+    def take(self) -> Connection | None:
+        """An idle connection if there is one now; it has to be given back."""
+        if self.in_use >= self._limit:
+            return None
+        connection = self._rested()
+        self.in_use += connection is not None
+        return connection
+
+    def give_back(self, connection: Connection, *, failed: bool = False) -> None:
+        """A request on it has ended; `failed` if it got no answer."""
+        if failed:
+            self.errors += 1
+            self.clear()  # the others are most likely dead too
+        self._busy.discard(connection)
+        if self._closed:
+            connection.close("its node left the cluster")
+        elif connection.closed is None:
+            self._idle.append(connection)
+        self._pass_on()
 
     def clear(self) -> None:
         """Close the idle connections."""
@@ -81,11 +101,9 @@ class Pool:
             self.in_use += 1
         else:
             await self._turn()
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.closed is None:
-                self._busy.add(connection)
-                return connection
+        rested = self._rested()
+        if rested is not None:
+            return rested
         try:
             connection = await self._open_one()
         except BaseException:
@@ -95,6 +113,14 @@ class Pool:
         self.created += 1
         self._busy.add(connection)
         return connection
+
+    def _rested(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.closed is None:
+                self._busy.add(connection)
+                return connection
+        return None
 
     async def _turn(self) -> None:
         """Wait in line until somebody passes his place on."""
@@ -113,14 +139,6 @@ class Pool:
                     f" all {self._limit} to the node are in use",
                 ) from None
             raise
-
-    def _release(self, connection: Connection) -> None:
-        self._busy.discard(connection)
-        if self._closed:
-            connection.close("its node left the cluster")
-        elif connection.closed is None:
-            self._idle.append(connection)
-        self._pass_on()
 
     def _pass_on(self) -> None:
         """Whoever waits longest gets the place, and nobody overtakes him."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 
 def _words(text: str) -> frozenset[str]:
@@ -32,7 +33,7 @@ VERSIONS = frozenset({"shardVersion", "databaseVersion"})
 TRANSACTION = _words("txnNumber autocommit startTransaction coordinator")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """One command that may go upstream."""
 
@@ -42,7 +43,7 @@ class Rule:
     write_concern: bool = False
     cluster: bool = False
 
-    @property
+    @cached_property
     def fields(self) -> frozenset[str]:
         """All fields beside the command's name."""
         return self.client | self.internal

@@ -14,6 +14,9 @@ from shardhouse.router.wire import compression
 
 OP_REPLY, OP_QUERY, OP_COMPRESSED, OP_MSG = 1, 2004, 2012, 2013
 CHECKSUM, MORE_TO_COME, EXHAUST_ALLOWED = 1, 2, 1 << 16
+PLAIN = OP_MSG.to_bytes(4, "little") + b"\0" * 5
+"""Of a frame: its opcode, no flags, and a first section that is the body."""
+
 MAX_MESSAGE = 48_000_000
 HEADER_SIZE = 16
 
@@ -62,6 +65,8 @@ def parse(frame: bytes) -> Request:
     """Read one complete frame; ProtocolError if it is none."""
     try:
         _, request_id, _, opcode = _HEADER.unpack_from(frame)
+        if frame[12:21] == PLAIN and _INT32.unpack_from(frame, 21)[0] == len(frame) - 21 > 4:
+            return Request(request_id, OP_MSG, 0, frame[21:])  # what most messages are
         if opcode == OP_COMPRESSED:
             return _parse_compressed(request_id, frame)
         return _parse_plain(request_id, opcode, frame)
