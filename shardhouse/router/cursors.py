@@ -27,8 +27,9 @@ class Stream(Protocol):
 
 @dataclass(slots=True)
 class Cursor:
-    """One open cursor. `collection` is the name its getMore must carry upstream, `transaction` the
-    number of the transaction it was opened in. A change stream's has no node of its own."""
+    """One open cursor. `collection` is the name its getMore must carry upstream, and `read_concern`
+    the concern, if any; `transaction` is the number of the transaction it was opened in. A change
+    stream's has no node of its own."""
 
     id: Int64
     remote: CursorId
@@ -41,6 +42,7 @@ class Cursor:
     lsid: dict[str, Any] | None
     needs: Sequence[Requirement]
     transaction: Any = None
+    read_concern: Mapping[str, Any] | None = None
     stream: Stream | None = None
     never_times_out: bool = False
     in_use: bool = False

@@ -12,7 +12,7 @@ from bson import Int64
 from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.auth.privileges import Need, Requirement, Resource
-from shardhouse.router.commands import change_streams
+from shardhouse.router.commands import change_streams, snapshots
 from shardhouse.router.commands.call import Call
 from shardhouse.router.cursors import Cursor
 from shardhouse.router.errors import CommandError, missing_field, unauthorized, wrong_type
@@ -58,6 +58,7 @@ def opened(
                 lsid=call.lsid,
                 needs=default if needs is None else needs,
                 transaction=call.transaction.number if call.transaction else None,
+                read_concern=None if call.transaction else snapshots.concern_of(content),
                 never_times_out=bool(call.body.get("noCursorTimeout")),
             )
         )
@@ -145,6 +146,8 @@ async def _next_batch(call: Call, cursor: Cursor) -> raw.Document:
         command["lsid"] = cursor.lsid
     if call.transaction is not None:
         command |= call.transaction.fields
+    elif cursor.read_concern is not None and not clustered:
+        command["readConcern"] = cursor.read_concern
     reply = await call.router.cluster.run_on(cursor.address, cursor.shard, command, cursor.database)
     call.saw(reply)
     content = bytes(reply.fields["cursor"].raw)

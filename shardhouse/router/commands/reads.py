@@ -15,7 +15,7 @@ from shardhouse.router.auth.pipelines import PLAIN_STAGES, is_change_stream, sta
 from shardhouse.router.catalog.cache import CONFIG, Routing
 from shardhouse.router.catalog.targeting import owner_of_filter
 from shardhouse.router.catalog.values import sort_key
-from shardhouse.router.commands import change_streams, current_op, merged_reads
+from shardhouse.router.commands import change_streams, current_op, merged_reads, snapshots
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, at_home, owners
 from shardhouse.router.commands.cursors import empty, opened
 from shardhouse.router.errors import CommandError, ShardReplyError, bad_value
@@ -331,6 +331,9 @@ async def through_cluster(
         candidates = call.router.cluster.shards
     if not candidates:
         raise CommandError(70, "the cluster has no shards yet")
+    # Any shard may have a part in a pipeline, or in a view.
+    read = candidates if "clusterFind" in command and routing.table else call.router.cluster.shards
+    await snapshots.settle(call, command.get("readConcern"), read)
     shard = random.choice(candidates)  # noqa: S311 spreads load
     attempts = READ_ATTEMPTS if _only_reads(command) else 1
     reply = await call.run(shard, command, sequences=sequences, attempts=attempts)

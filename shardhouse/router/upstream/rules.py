@@ -96,7 +96,7 @@ RULES: Mapping[str, Rule] = {
     "count": _rule("query limit skip hint collation fields", _DIRECT_READ, concerns="r"),
     "distinct": _rule("key query collation", _DIRECT_READ, concerns="r"),
     "aggregate": _rule(_AGGREGATE, _DIRECT_READ | {"fromMongos", "needsMerge"}, concerns="rw"),
-    "getMore": _rule("collection batchSize", TRANSACTION),
+    "getMore": _rule("collection batchSize", TRANSACTION | {"readConcern"}),
     "killCursors": _rule("cursors"),
     "clusterFind": _rule(f"{_FIND} tailable awaitData", _NONE, concerns="r", cluster=True),
     "clusterAggregate": _rule(_AGGREGATE, _NONE, concerns="rw", cluster=True),
