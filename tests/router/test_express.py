@@ -12,6 +12,7 @@ from bson import Binary, Int64, ObjectId, Timestamp
 from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.catalog.cache import Catalog
+from shardhouse.router.clock import Clock
 from shardhouse.router.commands import express
 from shardhouse.router.errors import NodeUnreachableError
 from shardhouse.router.logs import Log
@@ -40,6 +41,7 @@ LAYOUT = {
         {"min": {"k": 50}, "max": {"k": bson.MaxKey()}, "shard": "s1", "lastmod": Timestamp(2, 0)},
     ],
 }  # fmt: skip
+SECRET = {"_id": 7, "purpose": "HMAC", "key": b"k" * 20, "expiresAt": Timestamp(10**9, 0)}
 READ_WRITE = [{"resource": {"db": "shop", "collection": ""}, "actions": [
     "find", "insert", "update", "remove"]}]  # fmt: skip
 
@@ -107,8 +109,7 @@ class Ground:
         for name in ("orders", "log"):
             await self.router.catalog.routing(f"shop.{name}")
         self.router.clock.advance(Timestamp(100, 5))
-        secret = {"_id": 7, "purpose": "HMAC", "key": b"k" * 20, "expiresAt": Timestamp(10**9, 0)}
-        self.router.clock.set_keys([secret])
+        self.router.clock.set_keys([SECRET])
 
     def start(self, command, sequence=None, flags=0):
         sequences = (
@@ -352,6 +353,18 @@ def test_only_a_numbered_write_begins_anew_after_a_change_of_primary(ground, rep
 def test_a_write_that_may_have_been_done_never_begins_anew(ground, reply):
     for numbered in (True, False):
         assert write(ground, reply, numbered=numbered).handler is not None
+
+
+def test_a_cluster_time_that_is_news_needs_its_proof(ground):
+    ahead = Clock()
+    ahead.set_keys([SECRET])
+    ahead.advance(Timestamp(200, 1))
+    told = ahead.for_client()
+    forged = {**told, "clusterTime": Timestamp(10**6, 1)}
+    assert ground.start(find(**{"$clusterTime": forged})) is None
+    assert ground.router.clock.now == Timestamp(100, 5)
+    assert ground.start(find(**{"$clusterTime": told})) is not None
+    assert ground.sent["$clusterTime"]["clusterTime"] == Timestamp(200, 1)
 
 
 def test_a_lost_node_is_told_or_tried_again(ground):

@@ -196,10 +196,12 @@ def _user(router: Router, session: ClientSession) -> User:
 
 
 def _check_times(router: Router, found: Mapping[str, bytes]) -> None:
-    """A cluster time that tells nothing new needs no proof. A read from elsewhere is not simple,
+    """A cluster time that is news needs its proof. A read from elsewhere is not simple,
     nor a limit that is none."""
-    if "$clusterTime" in found and not router.clock.covers(_document("$clusterTime", found)):
-        raise _NotHereError
+    if "$clusterTime" in found:
+        told = _document("$clusterTime", found)
+        if not router.clock.covers(told):
+            router.clock.receive(raw.shallow(told), time.time())
     if found.get("$readPreference", _PRIMARY) != _PRIMARY:
         raise _NotHereError
     limit = found.get("maxTimeMS")
