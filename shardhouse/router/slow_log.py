@@ -148,7 +148,7 @@ def _shown(command: Command) -> dict[str, Any]:
                 continue
             left -= len(encoded)
             shown |= json.loads(json_util.dumps(raw.deep(encoded), json_options=_JSON))
-        except BSONError:
+        except (BSONError, TypeError):  # the latter of what nothing decodes
             cut += 1
     return {"command": shown, **({"truncated": {"fields": cut}} if cut else {})}
 

@@ -28,7 +28,7 @@ class Outcome:
             if name in fields:
                 self.counts[name] = self.counts.get(name, 0) + int(fields[name])
         for item in fields.get("upserted", ()):
-            document = raw.shallow(bytes(item.raw))
+            document = raw.faithful(bytes(item.raw))
             self.upserted.append({**document, "index": indexes[document["index"]]})
         stale = []
         for item in fields.get("writeErrors", ()):

@@ -274,7 +274,7 @@ async def _first_result(
 
 def _first_document(reply: Mapping[str, Any]) -> raw.Document:
     batch = raw.shallow(bytes(reply["cursor"].raw))["firstBatch"]
-    return raw.shallow(bytes(batch[0].raw)) if batch else {}
+    return raw.faithful(bytes(batch[0].raw)) if batch else {}
 
 
 def _collated(call: Call, routing: Routing) -> bool:

@@ -131,7 +131,7 @@ async def _updated(call: Call, change: Change) -> raw.Document:
     await _move(call, change)
     if not change.upsert:
         return {"n": 1, "nModified": 1}
-    return {"n": 1, "nModified": 0, "upserted": [{"index": 0, "_id": change.after["_id"]}]}
+    return {"n": 1, "nModified": 0, "upserted": [{"index": 0, "_id": _identity(change.after)}]}
 
 
 async def _modified(call: Call, change: Change) -> raw.Document:
@@ -145,7 +145,7 @@ async def _modified(call: Call, change: Change) -> raw.Document:
         raise caused_by("findAndModify", error) from error
     last_error: raw.Document = {"n": 1, "updatedExisting": not change.upsert}
     if change.upsert:
-        last_error["upserted"] = change.after["_id"]
+        last_error["upserted"] = _identity(change.after)
     return {"lastErrorObject": last_error, "value": value}
 
 
@@ -207,7 +207,11 @@ async def _table(call: Call) -> RoutingTable:
 
 
 def _named(document: RawBSONDocument) -> raw.Document:
-    return {"_id": {"$eq": document["_id"]}}
+    return {"_id": {"$eq": _identity(document)}}
+
+
+def _identity(document: RawBSONDocument) -> Any:
+    return raw.faithful(bytes(document.raw))["_id"]
 
 
 def _check(reply: Mapping[str, Any]) -> None:

@@ -95,7 +95,9 @@ class Connection(asyncio.Protocol):
         except asyncio.CancelledError:
             self.close("request abandoned")
             raise
-        return raw.shallow(messages.parse(frame).body)
+        # A reply to distinct alone has stored values at its top, which must not be changed.
+        read = raw.faithful if command.name == "distinct" else raw.shallow
+        return read(messages.parse(frame).body)
 
     async def log_in(self, key: bytes) -> None:
         """Shake hands as a cluster member and authenticate with the cluster's key."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import bson
+from bson import Binary
 from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.errors import InvalidBSON
+from bson.errors import InvalidBSON, InvalidDocument
 from bson.raw_bson import RawBSONDocument
 
 Document = dict[str, Any]
@@ -42,11 +44,27 @@ _SIZES = [_FIXED.get(kind, -1 - _PREFIXED.get(kind, -1 - _ODD)) for kind in rang
 """By type: the value's size; if negative, -1 less what the int32 at its start does not count."""
 
 
+_STRING, _OBJECT, _ARRAY, _BINARY = 0x02, 0x03, 0x04, 0x05
+_UNFAITHFUL = frozenset({0x06, 0x0B, 0x0C, 0x0E})
+"""Undefined, regular expressions, DBPointers and symbols: they decode to something else, or lose
+flags."""
+_MAY_BE_ODD = frozenset({_BINARY, 0x0D, 0x0F})
+"""Binary values of wrong sizes, code that is no text: servers store what nothing decodes."""
+
+
 class Element(NamedTuple):
     """One field: its BSON type byte, its name, the bytes of its value."""
 
     kind: int
     name: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A value without a faithful Python type: its BSON type byte and bytes, to be sent on as is."""
+
+    kind: int
     value: bytes
 
 
@@ -163,22 +181,95 @@ def documents(payload: bytes) -> list[bytes]:
 
 
 def shallow(document: bytes) -> Document:
-    """Decode the top level only; documents inside stay raw bytes and travel on unchanged."""
-    return dict(RawBSONDocument(document, RAW).items())
+    """Decode the top level only; documents inside stay raw bytes and travel on unchanged.
+
+    What Python has no value for is read by `faithful`."""
+    try:
+        return dict(RawBSONDocument(document, RAW).items())
+    except InvalidBSON:
+        return faithful(document)
+
+
+def faithful(document: bytes) -> Document:
+    """As `shallow`, slower, and every value can be encoded again to the bytes it was.
+
+    Text that is no UTF-8, which servers store, becomes text with surrogates."""
+    return {
+        name: _faithful(kind, document[start:end]) for kind, name, start, end in elements(document)
+    }
+
+
+def _faithful(kind: int, value: bytes) -> Any:
+    if kind == _OBJECT:
+        return RawBSONDocument(value, RAW)
+    if kind == _ARRAY:
+        return [
+            Verbatim(inner, value[start:end])
+            if inner == _ARRAY
+            else _faithful(inner, value[start:end])
+            for inner, _, start, end in elements(value)
+        ]
+    if kind == _STRING:
+        return value[4:-1].decode("utf-8", "surrogateescape")
+    if kind in _UNFAITHFUL:
+        return Verbatim(kind, value)
+    try:
+        return bson.decode(assembled([bytes((kind, 0)), value]), EXACT)[""]
+    except InvalidBSON:
+        if kind not in _MAY_BE_ODD:
+            raise
+        return Verbatim(kind, value)
 
 
 def deep(document: bytes | RawBSONDocument | Mapping[str, Any]) -> Document:
     """Decode everything into dictionaries, dates as milliseconds (they may lie beyond Python's)."""
     if isinstance(document, RawBSONDocument):
-        return bson.decode(bytes(document.raw), EXACT)
-    if isinstance(document, bytes):
+        document = bytes(document.raw)
+    elif not isinstance(document, bytes):
+        document = encode(document)
+    try:
         return bson.decode(document, EXACT)
-    return bson.decode(bson.encode(document, codec_options=EXACT), EXACT)
+    except InvalidBSON:
+        return {name: _deep(value) for name, value in faithful(document).items()}
+
+
+def _deep(value: Any) -> Any:
+    if isinstance(value, RawBSONDocument):
+        return deep(value)
+    if isinstance(value, list):
+        return [_deep(item) for item in value]
+    if isinstance(value, Verbatim) and value.kind == _ARRAY:
+        return _deep(_faithful(_ARRAY, value.value))
+    return value
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
     """Encode; raw documents inside are copied as they are."""
-    return bson.encode(document, codec_options=EXACT)
+    try:
+        return bson.encode(document, codec_options=EXACT)
+    except (InvalidDocument, UnicodeEncodeError, SystemError):
+        return assembled(_element(name, value) for name, value in document.items())
+
+
+def _element(name: object, value: Any) -> bytes:
+    if not isinstance(name, str) or "\0" in name:
+        raise InvalidDocument(f"{name!r} is no name of a field")
+    label = name.encode("utf-8", "surrogateescape") + b"\0"
+    if isinstance(value, Verbatim):
+        return bytes((value.kind,)) + label + value.value
+    if type(value) is str:
+        text = value.encode("utf-8", "surrogateescape") + b"\0"
+        return bytes((_STRING,)) + label + _INT32.pack(len(text)) + text
+    if isinstance(value, list | tuple):
+        items = (_element(str(number), item) for number, item in enumerate(value))
+        return bytes((_ARRAY,)) + label + assembled(items)
+    if isinstance(value, Mapping) and not isinstance(value, RawBSONDocument):
+        return bytes((_OBJECT,)) + label + encode(value)
+    if isinstance(value, Binary) and value.subtype == 0xFF:
+        # pymongo's encoder takes this subtype for a failure of its own: a SystemError.
+        return bytes((_BINARY,)) + label + _INT32.pack(len(value)) + b"\xff" + value
+    encoded = bson.encode({"": value}, codec_options=EXACT)
+    return encoded[4:5] + label + encoded[6:-1]
 
 
 def element(name: str, value: Any) -> bytes:
