@@ -161,7 +161,11 @@ def test_what_else_a_mongos_answers(root, db, cluster):
     admin = root.admin
     assert admin.command("netstat")["configserver"] == f"cfg/{cluster.config.address}"
     assert admin.command("isdbgrid")["isdbgrid"] == 1
-    assert admin.command("getDiagnosticData")["data"] == {}
+    sample = admin.command("getDiagnosticData")["data"]
+    status = sample["serverStatus"]
+    assert sample["start"] <= status["start"] <= status["localTime"] <= status["end"]
+    assert status["end"] <= sample["end"]
+    assert status["pid"] == admin.command("serverStatus")["pid"]
     assert len(admin.command("appendOplogNote", data={"msg": "x"})["raw"]) == 2
     strict = {"version": "1", "strict": True}
     assert admin.command("validateDBMetadata", apiParameters=strict)["apiVersionErrors"] == []

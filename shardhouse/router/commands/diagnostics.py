@@ -90,11 +90,6 @@ async def get_log(call: Call) -> raw.Document:
     return {"totalLinesWritten": call.router.log.written, "log": list(call.router.log.recent)}
 
 
-async def diagnostic_data(call: Call) -> raw.Document:
-    """getDiagnosticData: nothing, as from any server whose collecting is switched off."""
-    return {"data": {}}
-
-
 async def rotate_log(call: Call) -> raw.Document:
     """logRotate."""
     try:

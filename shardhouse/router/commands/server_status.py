@@ -32,6 +32,13 @@ async def server_status(call: Call) -> raw.Document:
     return {name: section for name, section in status.items() if name not in left_out}
 
 
+async def diagnostic_data(call: Call) -> raw.Document:
+    """getDiagnosticData: a sample taken now, in the shape a server's own recorder keeps them."""
+    start = datetime.now(UTC)
+    status = {"start": start, **_status(call.router), "end": datetime.now(UTC)}
+    return {"data": {"start": start, "serverStatus": status, "end": datetime.now(UTC)}}
+
+
 def _status(router: Router) -> raw.Document:
     counts = router.statistics
     usage = resource.getrusage(resource.RUSAGE_SELF)

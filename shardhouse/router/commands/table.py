@@ -231,7 +231,7 @@ TABLE: Mapping[str, Row] = {
     # diagnostics
     "serverStatus": Row(needs.cluster("serverStatus"), server_status.server_status),
     "getDiagnosticData": _admin(
-        needs.cluster("serverStatus", "replSetGetStatus"), diagnostics.diagnostic_data
+        needs.cluster("serverStatus", "replSetGetStatus"), server_status.diagnostic_data
     ),
     "connPoolStats": Row(needs.cluster("connPoolStats"), server_status.connection_pools),
     "currentOp": _admin(needs.nothing, operations.current_op),
