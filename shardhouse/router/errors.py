@@ -63,6 +63,7 @@ CODE_NAMES: Mapping[int, str] = {
     323: "APIStrictError",
     325: "APIMismatchError",
     334: "MechanismUnavailable",
+    343: "ShardCannotRefreshDueToLocksHeld",
     352: "UnsupportedOpQueryCommand",
     11000: "DuplicateKey",
     11601: "Interrupted",
@@ -75,8 +76,10 @@ NOT_PRIMARY_CODES = frozenset({189, 10107, 11600, 11602, 13435, 13436, 91})
 RETRYABLE_WRITE_CODES = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
 """Errors after which a driver may repeat a write that carries a transaction number."""
 
-STALE_CODES = frozenset({249, 13388})
-"""StaleDbVersion and StaleConfig: never shown to a client, they mean "refresh and send again"."""
+STALE_CODES = frozenset({249, 343, 13388})
+"""StaleDbVersion, ShardCannotRefreshDueToLocksHeld (a shard learns new routing itself: met while a
+collection is resharded), StaleConfig: never shown to a client, they mean "refresh and send again".
+"""
 
 
 WOULD_CHANGE_OWNING_SHARD = 283

@@ -105,6 +105,30 @@ def test_a_frozen_secondary_is_left_out_of_reads(burning, client):
     group.wait_whole()
 
 
+def test_a_shard_that_cannot_learn_new_routing_at_once_is_asked_again(burning, client):
+    """As it answers a write to a collection that is resharded (ShardCannotRefreshDueToLocksHeld).
+
+    It tries again once itself, so it has to fail twice."""
+    found = client.f.refreshing
+    found.insert_one({"_id": 0})
+    with burning.shards[0].primary().client() as shard:
+        busy = {
+            "failCommands": ["update"],
+            "errorCode": 343,
+            "errorExtraInfo": {"nss": found.full_name},
+        }
+        shard.admin.command(
+            "configureFailPoint", "failCommand", mode={"times": 2},
+            data={**busy, "failInternalCommands": True, "namespace": found.full_name},
+        )  # fmt: skip
+        try:
+            assert found.update_one({"_id": 0}, {"$set": {"n": 1}}).modified_count == 1
+            left = shard.admin.command("configureFailPoint", "failCommand", mode="off")
+            assert left["count"] >= 2
+        finally:
+            shard.admin.command("configureFailPoint", "failCommand", mode="off")
+
+
 def test_a_crowd_before_a_slow_shard_waits_in_line(burning, client):
     """Many clients never mean more connections to a shard than the pool may have."""
     client.f.crowd.insert_one({"_id": 0})
