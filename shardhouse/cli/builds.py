@@ -61,7 +61,7 @@ def router(engine: Engine) -> Check:
         check=False,
     )
     if done.returncode == 0:
-        return Check(name, "ok", f"our own, {done.stdout.strip()}")
+        return Check(name, "ok", f"our own, {done.stdout.splitlines()[0]}")
     told = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
     return Check(name, "fail", f"our own does not start: {told}", "Install the package again.")
 

@@ -1,14 +1,21 @@
-"""The program `shardhouse`. The router goes round all other commands, so that it starts at once."""
+"""The program `shardhouse`. The router goes round all other commands, so that it starts at once.
+
+Called `mongos`, the program is the router.
+"""
 
 import sys
+from pathlib import Path
 
 
 def main() -> None:
     """Entry point."""
-    if sys.argv[1:2] == ["router"]:
+    called, *arguments = sys.argv
+    if Path(called).name == "mongos":  # by a symbolic link: what starts a mongos starts us
+        arguments = ["router", *arguments]
+    if arguments[:1] == ["router"]:
         from shardhouse.router.main import main as route
 
-        sys.exit(route(sys.argv[2:]))
+        sys.exit(route(arguments[1:]))
     from shardhouse.cli.commands import app
 
     app()

@@ -124,8 +124,12 @@ class Clock:
             self._signed = _Signature(last, {"hash": _sign(key, last), "keyId": Int64(key.id)})
         return {"clusterTime": self.now, "signature": self._signed.content}
 
-    def receive(self, document: object, wall_clock: float) -> None:
-        """Take a client's `$clusterTime`; an unsigned, forged or absurd one is refused."""
+    def receive(self, document: object, wall_clock: float, *, signed: bool = True) -> None:
+        """Take a client's `$clusterTime`; an unsigned, forged or absurd one is refused.
+
+        Not `signed`: whoever may do everything may set the clock. Nodes without access control
+        do not sign what they tell.
+        """
         if not isinstance(document, Mapping) or not isinstance(
             document.get("clusterTime"), Timestamp
         ):
@@ -133,7 +137,13 @@ class Clock:
         time: Timestamp = document["clusterTime"]
         if time <= self.now:
             return
-        signature = document.get("signature")
+        if signed:
+            self._verify(time, document.get("signature"))
+        if time.time > wall_clock + MAX_DRIFT:
+            raise CommandError(228, "new cluster time is too far from this node's wall clock time")
+        self._set(time)
+
+    def _verify(self, time: Timestamp, signature: object) -> None:
         signature = signature if isinstance(signature, Mapping) else {}
         key = self._key(signature.get("keyId"))
         if key is None:
@@ -144,9 +154,6 @@ class Clock:
             _sign(key, _packed(time) | _RANGE), bytes(signature.get("hash", b""))
         ):
             raise CommandError(206, "Time-proof did not match the cluster time")
-        if time.time > wall_clock + MAX_DRIFT:
-            raise CommandError(228, "new cluster time is too far from this node's wall clock time")
-        self._set(time)
 
     def _set(self, time: Timestamp) -> None:
         self.now, self._number = time, _packed(time)

@@ -24,6 +24,7 @@ class Log:
         self._path = path
         self.written = 0
         self.recent: deque[str] = deque(maxlen=_REMEMBERED)
+        self.startup_warnings: list[str] = []
 
     @classmethod
     def to(cls, path: str | None, append: bool) -> Log:
@@ -60,6 +61,11 @@ class Log:
     def alert(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
         """An event that needs attention if it goes on."""
         self._write("W", component, message, ctx, attr)
+
+    def warn_at_start(self, component: str, message: str, number: int) -> None:
+        """How this process was started needs attention; shells show it to whoever connects."""
+        self._write("W", component, message, "main", {}, number)
+        self.startup_warnings.append(self.recent[-1])
 
     def fail(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
         """An event that should not have happened."""

@@ -10,11 +10,12 @@ import signal
 import ssl
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import uvloop
 
-from shardhouse.router import MONGODB_VERSION
+from shardhouse.router import MONGODB_VERSION, background
 from shardhouse.router.commands.transactions import abort_all
 from shardhouse.router.logs import Log
 from shardhouse.router.options import OptionError, Options, parse
@@ -23,6 +24,10 @@ from shardhouse.router.server import Server
 from shardhouse.router.tls import Contexts
 
 _GRACE = 5.0
+_OPEN = (
+    "Access control is not enabled for the database. "
+    "Read and write access to data and configuration is unrestricted"
+)
 _DRAIN = "mongosShutdownTimeoutMillisForSignaledShutdown"
 
 
@@ -30,14 +35,18 @@ def main(argv: Sequence[str]) -> int:
     """Run a router with mongos's options; the process's exit status."""
     try:
         options = parse(argv)
-        key = _key(options.key_file)
-        log = Log.to(options.log_path, options.log_append)
-        _write_pid(options.pid_file)
-        with contextlib.closing(log):
-            return uvloop.run(_run(options, key, log))
+        key = _key(options.key_file) if options.key_file is not None else None
+        work = partial(_serve, options, key)
+        return background.run(work) if options.fork else work(lambda: None)
     except (OptionError, OSError, ssl.SSLError) as error:
         print(f"shardhouse router: {error}", file=sys.stderr)
         return 2
+
+
+def _serve(options: Options, key: bytes | None, ready: Callable[[], None]) -> int:
+    _write_pid(options.pid_file)
+    with contextlib.closing(Log.to(options.log_path, options.log_append)) as log:
+        return uvloop.run(_run(options, key, log, ready))
 
 
 def _key(path: Path) -> bytes:
@@ -63,7 +72,7 @@ def _metrics(router: Router) -> Callable[[], None]:
     return metrics.serve(router, options.metrics_bind_ip, options.metrics_port)
 
 
-async def _run(options: Options, key: bytes, log: Log) -> int:
+async def _run(options: Options, key: bytes | None, log: Log, ready: Callable[[], None]) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -76,8 +85,11 @@ async def _run(options: Options, key: bytes, log: Log) -> int:
         "CONTROL", "Router starting", pid=os.getpid(), port=options.port,
         version=MONGODB_VERSION, configdb=options.config_string,
     )  # fmt: skip
+    if not options.access_control:
+        log.warn_at_start("CONTROL", _OPEN, 22120)
     log.note("NETWORK", "Waiting for connections", port=options.port, tls=options.tls_mode)
     router.start()
+    ready()
     # What the imports left behind stays for good; the collector need not look at it again.
     gc.freeze()
     await stop.wait()

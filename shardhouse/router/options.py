@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
+import os
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +36,8 @@ class Options:
 
     config_set: str
     config_members: tuple[str, ...]
-    key_file: Path
+    key_file: Path | None = None
+    fork: bool = False
     port: int = 27017
     bind_ip: tuple[str, ...] = ("127.0.0.1",)
     log_path: str | None = None
@@ -56,6 +59,11 @@ class Options:
     tls_disabled_protocols: tuple[str, ...] = ()
     tls_crl: str | None = None
     argv: tuple[str, ...] = ()
+
+    @property
+    def access_control(self) -> bool:
+        """Whether clients have to log in and privileges count: with a key file, as in mongos."""
+        return self.key_file is not None
 
     @property
     def config_string(self) -> str:
@@ -87,12 +95,27 @@ _FILE_KEYS = {
     "systemLog.path": "logpath",
     "systemLog.logAppend": "logappend",
     "processManagement.pidFilePath": "pidfilepath",
+    "processManagement.fork": "fork",
 }
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise OptionError(message)
+
+
+class _Version(argparse.Action):
+    """Prints what mongos prints, in a form that is told apart from it by `distmod`."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        build = {
+            "version": MONGODB_VERSION,
+            "openSSLVersion": ssl.OPENSSL_VERSION,
+            "modules": [],
+            "environment": {"distmod": "shardhouse", "distarch": os.uname().machine},
+        }
+        print(f"mongos version v{MONGODB_VERSION}\nBuild Info: {json.dumps(build, indent=4)}")
+        parser.exit()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,12 +126,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--configdb", metavar="SET/HOST:PORT,...", help="the config servers")
-    add("--keyFile", metavar="FILE", help="the key the cluster's members share")
+    add("--keyFile", metavar="FILE", help="the key members share; without it, no access control")
     add("--port", type=int, metavar="N")
     add("--bind_ip", metavar="ADDRESS,...")
     add("--logpath", metavar="FILE")
     add("--logappend", action="store_true", default=None)
     add("--pidfilepath", metavar="FILE")
+    add("--fork", action="store_true", default=None, help="go on in the background; needs a log")
     add("--maxConns", type=int, metavar="N")
     add("--metricsPort", type=int, metavar="N", help="serve /metrics for Prometheus on this port")
     add("--metricsBindIp", metavar="ADDRESS", help="there; loopback unless given, no login")
@@ -126,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--tlsDisabledProtocols", metavar="TLS1_2,...", help="or `none`")
     add("--tlsCRLFile", metavar="FILE")
     add("--nounixsocket", action="store_true", help="accepted; there never is a Unix socket")
-    add("--version", action="version", version=f"shardhouse router for MongoDB {MONGODB_VERSION}")
+    add("--version", action=_Version, nargs=0, help="say which MongoDB this is a router for")
     return parser
 
 
@@ -141,11 +165,12 @@ def parse(argv: Sequence[str]) -> Options:
     options = Options(
         config_set=name,
         config_members=members,
-        key_file=_readable("--keyFile", values.get("keyFile")),
+        key_file=_readable("--keyFile", values["keyFile"]) if "keyFile" in values else None,
         port=_port("--port", values.get("port", 27017)),
         bind_ip=tuple(_split(values.get("bind_ip", "127.0.0.1"))),
         log_path=values.get("logpath"),
         log_append=bool(values.get("logappend")),
+        fork=bool(values.get("fork")),
         pid_file=values.get("pidfilepath"),
         max_connections=int(values.get("maxConns", 65536)),
         parameters=_parameters(values.get("setParameter", ())),
@@ -168,6 +193,8 @@ def parse(argv: Sequence[str]) -> Options:
         tls_crl=values.get("tlsCRLFile"),
         argv=tuple(argv),
     )
+    if options.fork and options.log_path is None:
+        raise OptionError("--fork has to be used with --logpath")
     _check_tls(options)
     return options
 

@@ -55,7 +55,7 @@ class Defaults:
 class Router:
     """What every command may use: routing, nodes, users, cursors, the clock, and the defaults."""
 
-    def __init__(self, options: Options, key: bytes, tls: Contexts, log: Log) -> None:
+    def __init__(self, options: Options, key: bytes | None, tls: Contexts, log: Log) -> None:
         self.options = options
         self.log = log
         self.tls = tls

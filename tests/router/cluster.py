@@ -50,6 +50,18 @@ def until(what: str, check: Callable[[], T], seconds: float = 20.0) -> T:
     raise AssertionError(f"waited {seconds} s for {what}; last error: {last}")
 
 
+def with_key(path: Path | None) -> list[str]:
+    """The option that turns on access control."""
+    return ["--keyFile", str(path)] if path is not None else []
+
+
+def _key_file(directory: Path) -> Path:
+    path = directory / "key"
+    path.write_text(f"{KEY}\n")
+    path.chmod(0o400)
+    return path
+
+
 class Tls:
     """A certificate authority, one node certificate for 127.0.0.1, and who uses them how."""
 
@@ -105,7 +117,7 @@ class Mongod:
         directory: Path,
         role: str | None,
         name: str,
-        key_file: Path,
+        key_file: Path | None,
         tls: Tls | None = None,
         more: Sequence[str] = (),
     ) -> None:
@@ -113,13 +125,14 @@ class Mongod:
         self.directory.mkdir()
         self._arguments = [
             str(MONGOD), *([role] if role else []), "--replSet", name, "--port", str(self.port),
-            "--bind_ip", "127.0.0.1", "--dbpath", str(self.directory), "--keyFile", str(key_file),
+            "--bind_ip", "127.0.0.1", "--dbpath", str(self.directory), *with_key(key_file),
             "--logpath", str(self.directory / "log"), "--logappend", "--nounixsocket",
             "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64",
             "--setParameter", "enableLocalhostAuthBypass=0",
             "--setParameter", "diagnosticDataCollectionEnabled=false",
             "--setParameter", "logicalSessionRefreshMillis=3600000", *more,
         ]  # fmt: skip
+        self._access_control = key_file is not None
         self._tls = tls
         self._arguments += tls.options if tls else []
         self.process: subprocess.Popen[bytes] | None = None
@@ -147,10 +160,9 @@ class Mongod:
         """A connection of our own, as a member of the cluster."""
         settings = {"serverSelectionTimeoutMS": 20_000, **options}
         settings |= self._tls.client if self._tls else {}
-        return MongoClient(
-            self.address, username="__system", password=KEY, authSource="local",
-            directConnection=True, **settings,
-        )  # fmt: skip
+        if self._access_control:
+            settings |= {"username": "__system", "password": KEY, "authSource": "local"}
+        return MongoClient(self.address, directConnection=True, **settings)
 
     def initiate(self, *, config: bool) -> None:
         with self.client() as client:
@@ -166,13 +178,13 @@ class Mongod:
 class RouterProcess:
     """One router process."""
 
-    def __init__(self, directory: Path, config: str, key_file: Path, *more: str) -> None:
+    def __init__(self, directory: Path, config: str, key_file: Path | None, *more: str) -> None:
         self.port = free_port()
         self.tls: Tls | None = None
         self.log = directory / f"router-{self.port}.log"
         self.arguments = [
             sys.executable, "-m", "shardhouse.router", "--configdb", config,
-            "--keyFile", str(key_file), "--port", str(self.port), "--bind_ip", "127.0.0.1",
+            *with_key(key_file), "--port", str(self.port), "--bind_ip", "127.0.0.1",
             "--logpath", str(self.log), "--logappend", *more,
         ]  # fmt: skip
         self.start()
@@ -207,12 +219,17 @@ class TestCluster:
 
     __test__ = False
 
-    def __init__(self, directory: Path, *, shards: int = 2, tls: Tls | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        shards: int = 2,
+        tls: Tls | None = None,
+        access_control: bool = True,
+    ) -> None:
         self.tls = tls
         self.directory = directory
-        self.key_file = directory / "key"
-        self.key_file.write_text(f"{KEY}\n")
-        self.key_file.chmod(0o400)
+        self.key_file = _key_file(directory) if access_control else None
         self.config = Mongod(directory, "--configsvr", "cfg", self.key_file, tls)
         self.shards = [
             Mongod(directory, "--shardsvr", f"s{n}", self.key_file, tls) for n in range(shards)
@@ -227,8 +244,9 @@ class TestCluster:
     def _set_up(self) -> None:
         for node in (self.config, *self.shards):
             node.initiate(config=node is self.config)
-        self._create_administrator()
-        with self.router.client() as client:
+        if self.key_file is not None:
+            self._create_administrator()
+        with self.client() as client:
             for shard in self.shards:
                 until(
                     f"shard {shard.name} to be added",
@@ -240,6 +258,10 @@ class TestCluster:
     def _create_administrator(self) -> None:
         with self.config.client() as client:
             client.admin.command("createUser", ADMIN, pwd=PASSWORD, roles=["root"])
+
+    def client(self) -> MongoClient:
+        """One that may do everything."""
+        return self.router.client() if self.key_file is not None else self.router.stranger()
 
     def start_router(self, *more: str) -> RouterProcess:
         tls = self.tls.options if self.tls else []

@@ -54,7 +54,8 @@ def test_options_may_come_from_a_mongos_file_and_arguments_win(key, tmp_path):
         ("--keyFile KEY", "--configdb is required"),
         ("--configdb a:1 --keyFile KEY", "SET/HOST:PORT"),
         ("--configdb cfg/a --keyFile KEY", "HOST:PORT"),
-        ("--configdb cfg/a:1", "--keyFile is required"),
+        ("--configdb cfg/a:1 --keyFile", "--keyFile"),
+        ("--configdb cfg/a:1 --fork", "--logpath"),
         ("--configdb cfg/a:1 --keyFile /nowhere", "cannot read"),
         ("--configdb cfg/a:1 --keyFile KEY --port 70000", "--port"),
         ("--configdb cfg/a:1 --keyFile KEY --setParameter x", "NAME=VALUE"),
@@ -190,6 +191,23 @@ def test_a_time_years_ahead_is_refused():
     with pytest.raises(CommandError) as refused:
         mine.receive(far.for_client(), 100.0)
     assert refused.value.code == 228
+
+
+def test_without_access_control_a_time_needs_no_signature_but_sense():
+    mine = clock()
+    mine.receive({"clusterTime": Timestamp(500, 1)}, 100.0, signed=False)
+    assert mine.now == Timestamp(500, 1)
+    with pytest.raises(CommandError) as refused:
+        mine.receive({"clusterTime": Timestamp(2**31, 1)}, 100.0, signed=False)
+    assert refused.value.code == 228
+
+
+def test_access_control_cannot_be_lost_by_an_empty_setting(tmp_path):
+    file = tmp_path / "mongos.conf"
+    file.write_text("sharding: {configDB: 'cfg/a:1'}\nsecurity: {keyFile: }\n")
+    with pytest.raises(OptionError, match="keyFile"):
+        parse(["--config", str(file)])
+    assert not parse(["--configdb", "cfg/a:1"]).access_control
 
 
 def test_old_times_need_no_signature():

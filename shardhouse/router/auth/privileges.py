@@ -107,6 +107,25 @@ class Privileges:
         return any(action in self._by_resource.get(r, ()) for r in _covering(resource))
 
 
+class Unrestricted(Privileges):
+    """Everyone's without access control: all."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def allow(self, requirement: Requirement) -> bool:
+        """Yes."""
+        return True
+
+    def any_on_collection(self, resource: Resource) -> bool:
+        """Yes."""
+        return True
+
+    def any_in_database(self, name: str) -> bool:
+        """Yes."""
+        return True
+
+
 def _covering(resource: Resource) -> list[Resource]:
     """The granted resources that include a needed one, itself among them."""
     database, collection = resource

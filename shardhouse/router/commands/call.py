@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
 
-from shardhouse.router.auth.privileges import Privileges, Requirement
+from shardhouse.router.auth.privileges import Privileges, Requirement, Unrestricted
 from shardhouse.router.auth.users import User
 from shardhouse.router.catalog.cache import CONFIG, Database, Routing
 from shardhouse.router.catalog.chunks import RoutingTable
@@ -40,6 +40,7 @@ _MODES = frozenset({"primary", "primaryPreferred", "secondary", "secondaryPrefer
 _LEVELS = ("local", "majority", "linearizable", "available", "snapshot")
 _READS = frozenset({"find", "count", "distinct", "listCollections", "listIndexes"})
 _NOBODY = Privileges(())
+_ANYBODY = Unrestricted()
 
 
 @dataclass(slots=True)
@@ -67,8 +68,20 @@ class Call:
         return self.command.db
 
     @property
+    def access_control(self) -> bool:
+        """Whether the client has to log in; if not, all clients count as one, who may do all."""
+        return self.router.options.access_control
+
+    @property
+    def admitted(self) -> bool:
+        """Whether the client has come far enough to be served, and to be believed its session."""
+        return self.user is not None or not self.access_control
+
+    @property
     def privileges(self) -> Privileges:
         """What the user may do."""
+        if not self.access_control:
+            return _ANYBODY
         return self.user.privileges if self.user else _NOBODY
 
     @property

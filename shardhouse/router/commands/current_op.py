@@ -7,7 +7,7 @@ parts of an operation carry its session, not its user, hence one's own are told 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +15,8 @@ from bson import Int64
 from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.auth.pipelines import stages
-from shardhouse.router.auth.users import User
 from shardhouse.router.command import Command
+from shardhouse.router.commands.call import Call
 from shardhouse.router.running import Operation
 from shardhouse.router.slow_log import SECRETS, namespace_of
 from shardhouse.router.wire import raw
@@ -73,29 +73,32 @@ HIDE_INTERNALS: Sequence[dict[str, Any]] = [
 """Stages that put the names a client knows in the place of internal ones."""
 
 
-def rewritten(
-    user: User | None, pipeline: Sequence[Any], running: Iterable[Operation], host: str
-) -> Sequence[Any]:
+def rewritten(call: Call, pipeline: Sequence[Any]) -> Sequence[Any]:
     """A pipeline which, if it begins with such a stage, the shards answer as a mongos would.
 
-    `running` are the router's own operations, shown if asked for (`localOps`) as those of `host`.
+    The router's own operations are shown if asked for (`localOps`).
     """
     name, argument = stages(pipeline)[0] if pipeline else ("", None)
     options = raw.shallow(bytes(argument.raw)) if isinstance(argument, RawBSONDocument) else {}
     if name in ("$listSessions", "$listLocalSessions"):
+        user = call.user
         if user is None or options.get("allUsers") or options.get("users"):
             return pipeline
         return [{name: {"users": [{"user": user.name, "db": user.database}]}}, *pipeline[1:]]
     if name != "$currentOp":
         return pipeline
     if options.get("localOps"):
-        seen = [o for o in running if options.get("allUsers") or is_own(o, user)]
+        seen = [
+            operation
+            for operation in call.router.operations.list()
+            if options.get("allUsers") or is_own(operation, call)
+        ]
         truncate = bool(options.get("truncateOps"))
-        listed = [described(operation, host, truncate=truncate) for operation in seen]
+        listed = [described(operation, call.router.name, truncate=truncate) for operation in seen]
         return [{"$documents": {"$literal": listed}}, *pipeline[1:]]
     first = [{"$currentOp": {**options, "allUsers": True}}]
     if not options.get("allUsers"):
-        first.append({"$match": own(user)})
+        first.append({"$match": own(call)})
     return [*first, *HIDE_INTERNALS, *pipeline[1:]]
 
 
@@ -143,14 +146,19 @@ def _shown(command: Command, most: int) -> dict[str, Any]:
     return {"$truncated": f"{command.name}: {', '.join(shown)}"[:most]}
 
 
-def is_own(operation: Operation, user: User | None) -> bool:
-    """Whether a user may see and end an operation because it is his."""
-    mine = operation.user
+def is_own(operation: Operation, call: Call) -> bool:
+    """Whether the caller may see and end an operation because it is his."""
+    mine, user = operation.user, call.user
+    if not call.access_control:
+        return True
     return mine is not None and user is not None and mine.digest == user.digest
 
 
-def own(user: User | None) -> dict[str, Any]:
-    """A filter: the operations of this user."""
+def own(call: Call) -> dict[str, Any]:
+    """A filter: the caller's operations."""
+    user = call.user
+    if not call.access_control:
+        return {}
     if user is None:
         return {"$alwaysFalse": 1}
     identity = {"user": user.name, "db": user.database}

@@ -71,23 +71,24 @@ async def command_line(call: Call) -> raw.Document:
         "argv": ["mongos", *options.argv],
         "parsed": {
             "net": {"bindIp": ",".join(options.bind_ip), "port": options.port},
-            "security": {"keyFile": str(options.key_file)},
+            **({"security": {"keyFile": str(options.key_file)}} if options.key_file else {}),
             "sharding": {"configDB": options.config_string},
         },
     }
 
 
 async def get_log(call: Call) -> raw.Document:
-    """getLog: the newest lines; nothing is worth a warning at startup."""
+    """getLog: the newest lines, or the warnings given at the start."""
     if call.command.value == "*":
         return {"names": ["global", "startupWarnings"]}
     if not isinstance(call.command.value, str):
         raise wrong_type("getLog.getLog", "string")
     if call.command.value not in ("global", "startupWarnings"):
         raise CommandError(96, f"no RamLog named: {call.command.value}")
+    log = call.router.log
     if call.command.value == "startupWarnings":
-        return {"totalLinesWritten": 0, "log": []}
-    return {"totalLinesWritten": call.router.log.written, "log": list(call.router.log.recent)}
+        return {"totalLinesWritten": len(log.startup_warnings), "log": log.startup_warnings}
+    return {"totalLinesWritten": log.written, "log": list(log.recent)}
 
 
 async def rotate_log(call: Call) -> raw.Document:

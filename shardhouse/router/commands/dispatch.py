@@ -115,19 +115,21 @@ def _row(command: Command) -> Row:
 
 
 async def _authorize(call: Call, row: Row) -> None:
-    command, session = call.command, call.session
+    command = call.command
     call.user = await _current_user(call)
-    if row.login and call.user is None:
+    if row.login and not call.admitted:
         raise unauthorized(f"command {command.name} requires authentication")
     if row.admin_only and command.db != "admin":
         raise unauthorized(f"{command.name} may only be run against the admin database.")
     if call.router.stopping.is_set() and row.login and not _continues(command):
         raise CommandError(91, "the router is shutting down")
     stable_api.check(command, required=call.router.parameters["requireApiVersion"])
-    if session.identity is not None:
+    if call.admitted:
         if command.body.get("$clusterTime") is not None:
             told = command.get("$clusterTime", RawBSONDocument)
-            call.router.clock.receive(raw.shallow(bytes(told.raw)), time.time())
+            call.router.clock.receive(
+                raw.shallow(bytes(told.raw)), time.time(), signed=call.access_control
+            )
         if "lsid" in command.body:
             call.lsid = stamped(command.body["lsid"], call.user)
     if "txnNumber" in command.body and call.lsid is None:

@@ -35,7 +35,7 @@ async def current_op(call: Call) -> raw.Document:
         and not name.startswith("api")
     }
     pipeline: list[Any] = [{"$currentOp": options}]
-    pipeline += [] if everyone else [{"$match": own(call.user)}]
+    pipeline += [] if everyone else [{"$match": own(call)}]
     pipeline += [*HIDE_INTERNALS, {"$match": kept}]
     return {"inprog": await _collect(call, pipeline)}
 
@@ -71,7 +71,7 @@ async def kill_op(call: Call) -> raw.Document:
     operation = call.body.get("op")
     if isinstance(operation, int | float):
         running = call.router.operations.get(int(operation))
-        if running is None or not is_own(running, call.user):
+        if running is None or not is_own(running, call):
             call.require([Need(CLUSTER, "killop")])
         if running is not None:
             call.router.operations.kill(running)
@@ -90,7 +90,7 @@ async def kill_op(call: Call) -> raw.Document:
 async def _is_own(call: Call, operation: object) -> bool:
     pipeline = [
         {"$currentOp": {"allUsers": True}},
-        {"$match": {"opid": operation, **own(call.user)}},
+        {"$match": {"opid": operation, **own(call)}},
         {"$limit": 1},
     ]
     return isinstance(operation, str) and bool(await _collect(call, pipeline))

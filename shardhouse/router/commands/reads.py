@@ -104,9 +104,7 @@ async def aggregate(call: Call) -> raw.Document:
     namespace = f"{call.db}.{collection}"
     plain = not whole and all(name in PLAIN_STAGES for name, _ in stages(pipeline))
     merged = call.build("clusterAggregate", call.command.value)
-    merged["pipeline"] = current_op.rewritten(
-        call.user, pipeline, call.router.operations.list(), call.router.name
-    )
+    merged["pipeline"] = current_op.rewritten(call, pipeline)
     if call.body.get("explain"):
         merged.pop("writeConcern")
     elif call.command.get("cursor", Mapping) is None:

@@ -89,7 +89,7 @@ class Cluster:
     """All nodes: the config servers under the id `config`, and the shards under theirs."""
 
     def __init__(
-        self, config_servers: str, key: bytes, tls: Contexts, clock: Clock, log: Log
+        self, config_servers: str, key: bytes | None, tls: Contexts, clock: Clock, log: Log
     ) -> None:
         self._key = key
         self._tls = tls
@@ -347,7 +347,9 @@ class Cluster:
     def _pool(self, address: str) -> Pool:
         pool = self._pools.get(address)
         if pool is None:
-            pool = Pool(lambda: connect(address, self._tls.members, self._key))
+            pool = Pool(
+                lambda: connect(address, self._tls.members, lambda new: new.join(self._key))
+            )
             self._pools[address] = pool
         return pool
 

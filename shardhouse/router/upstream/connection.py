@@ -1,10 +1,10 @@
-"""One connection to a cluster member: connect, log in as `__system`, one request at a time."""
+"""One connection to a cluster member: connect, join as a member, one request at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from shardhouse.router.auth.scram import ClientConversation
@@ -99,9 +99,11 @@ class Connection(asyncio.Protocol):
         read = raw.faithful if command.name == "distinct" else raw.shallow
         return read(messages.parse(frame).body)
 
-    async def log_in(self, key: bytes) -> None:
-        """Shake hands as a cluster member and authenticate with the cluster's key."""
+    async def join(self, key: bytes | None) -> None:
+        """Shake hands as a cluster member; log in with the cluster's key, if it has one."""
         await self._must(encode({"hello": 1, **_INTERNAL}, "admin"))
+        if key is None:
+            return
         conversation = ClientConversation("__system", key)
         started = await self._must(
             encode(
@@ -133,8 +135,12 @@ class Connection(asyncio.Protocol):
         return reply
 
 
-async def connect(address: str, tls: ssl.SSLContext | None, key: bytes | None = None) -> Connection:
-    """Open a connection, logged in if a key is given; NodeUnreachableError if that fails."""
+async def connect(
+    address: str,
+    tls: ssl.SSLContext | None,
+    prepare: Callable[[Connection], Awaitable[None]] | None = None,
+) -> Connection:
+    """Open a connection and `prepare` it; NodeUnreachableError if that fails."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     connection = Connection(address)
@@ -143,8 +149,8 @@ async def connect(address: str, tls: ssl.SSLContext | None, key: bytes | None = 
             await asyncio.get_running_loop().create_connection(
                 lambda: connection, host, int(port), ssl=tls, server_hostname=host if tls else None
             )
-            if key is not None:
-                await connection.log_in(key)
+            if prepare is not None:
+                await prepare(connection)
     except (OSError, ValueError, KeyError, ProtocolError) as error:  # timeouts are OSErrors
         connection.close(str(error))
         raise NodeUnreachableError(address, error or "timed out") from error
