@@ -11,11 +11,20 @@ from collections.abc import Callable
 from pymongo.errors import PyMongoError
 
 from tests.router.cluster import until
-from tests.router.fire.cluster import ELECTION_TIMEOUT_MS, FireCluster, ReplicaSet, freeze, thaw
+from tests.router.fire.cluster import (
+    ELECTION_TIMEOUT_MS,
+    FireCluster,
+    ReplicaSet,
+    freeze,
+    patience,
+    thaw,
+)
 from tests.router.fire.workers import DB, KEYS
 
 COLLECTIONS = ("accounts", "journal", "entries", "transfers", "notes", "travellers")
 _PARTS = 4
+_NOT_AGAIN = 60
+"""Seconds in which who stepped down is not elected again, however slow the others are."""
 
 
 def lay_out(cluster: FireCluster) -> None:
@@ -131,8 +140,10 @@ class Chaos:
         with old.client() as client:
             until(
                 "a primary to step down",
-                lambda: client.admin.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=5),
-                30,
+                lambda: client.admin.command(
+                    "replSetStepDown", _NOT_AGAIN, secondaryCatchUpPeriodSecs=5
+                ),
+                patience(30),
             )
         new = group.another_primary(old)
         return f"{group.name} from {old.port} to {new.port}"
@@ -158,6 +169,7 @@ class Chaos:
         until(
             "the router to serve again",
             lambda: self._process(router) not in (None, before),
+            patience(20),
         )
         return f"port {router.port}"
 

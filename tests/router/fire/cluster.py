@@ -23,6 +23,11 @@ _QUICK = [
 """A moved range can come back at once; what a dead router left open is in nobody's way for long."""
 
 
+def patience(seconds: float) -> float:
+    """A limit that is `seconds` on an idle machine: where processes wait for processors, longer."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 class ReplicaSet:
     """Members that can be killed, frozen and started again."""
 
@@ -57,10 +62,14 @@ class ReplicaSet:
         request |= {"configsvr": True} if self._config else {}
         for member in self.members:
             with member.client() as client:
-                until("a member that listens", lambda client=client: client.admin.command("ping"))
+                until(
+                    "a member that listens",
+                    lambda client=client: client.admin.command("ping"),
+                    patience(20),
+                )
         with self.members[0].client() as client:
             client.admin.command("replSetInitiate", request)
-        until(f"{self.name} to be whole", self._whole, 60)
+        until(f"{self.name} to be whole", self._whole, patience(60))
 
     def client(self, **options: Any) -> MongoClient:
         """The set as a member of the cluster sees it."""
@@ -85,7 +94,7 @@ class ReplicaSet:
 
     def primary(self) -> Mongod:
         """Who leads now; waits for somebody who does."""
-        return until(f"a primary of {self.name}", self._leader, 60)
+        return until(f"a primary of {self.name}", self._leader, patience(60))
 
     def another_primary(self, old: Mongod) -> Mongod:
         """Who leads once it is not `old`."""
@@ -94,11 +103,11 @@ class ReplicaSet:
             leader = self._leader(but=old)
             return leader if leader is not old else None
 
-        return until(f"another primary of {self.name}", found, 60)
+        return until(f"another primary of {self.name}", found, patience(60))
 
     def wait_whole(self) -> None:
         """Wait until every member is well and one of them leads."""
-        until(f"{self.name} to be whole", self._whole, 90)
+        until(f"{self.name} to be whole", self._whole, patience(90))
 
     def _leader(self, but: Mongod | None = None) -> Mongod | None:
         for member in self.members:
@@ -169,6 +178,7 @@ class FireCluster:
                     lambda shard=shard: client.admin.command(
                         "addShard", shard.connection_string, name=shard.name
                     ),
+                    patience(20),
                 )
             client.admin.command("balancerStop")
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.router.cluster import until
 from tests.router.fire.chaos import Chaos, Mover, lay_out
-from tests.router.fire.cluster import FireCluster
+from tests.router.fire.cluster import FireCluster, patience
 from tests.router.fire.workers import (
     BALANCE,
     DB,
@@ -51,7 +51,7 @@ class Fire:
     def start(self) -> None:
         """Fill the collections under the follower's eyes, then let everyone work."""
         self.follower.start()
-        assert self.follower.ready.wait(_PATIENCE)
+        assert self.follower.ready.wait(patience(_PATIENCE))
         with self.cluster.client() as client:
             db = client[DB]
             rows = [{"_id": k, "k": k, "balance": BALANCE, "v": 0} for k in range(KEYS)]
@@ -75,7 +75,7 @@ class Fire:
             assert not late or findings, f"no progress: {late}"
             return True
 
-        until("everybody to go on", everybody, _PATIENCE)
+        until("everybody to go on", everybody, patience(_PATIENCE))
         assert not [finding for worker in self.workers for finding in worker.findings]
 
     def stop(self) -> None:
@@ -87,15 +87,15 @@ class Fire:
             self.cluster.heal()
             for thread in (*self.workers, self.mover):
                 if thread is not self.follower:
-                    thread.join(_PATIENCE)
+                    thread.join(patience(_PATIENCE))
                     assert not thread.is_alive(), f"{thread.name} hangs"
             with self.cluster.client() as client:
                 client[DB][MARK].insert_one({"_id": "end"})
-            self.follower.marked.wait(_PATIENCE)
+            self.follower.marked.wait(patience(_PATIENCE))
         finally:
             for thread in (*self.workers, self.mover):
                 thread.halt()
-        self.follower.join(_PATIENCE)
+        self.follower.join(patience(_PATIENCE))
 
     def report(self) -> str:
         """What was done, and what was met."""
