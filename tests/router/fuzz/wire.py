@@ -16,7 +16,11 @@ from shardhouse.router.auth.scram import ClientConversation
 from shardhouse.router.wire import messages
 from tests.router.cluster import ADMIN, PASSWORD
 
-EXACT = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
+EXACT = CodecOptions(
+    datetime_conversion=DatetimeConversion.DATETIME_MS, unicode_decode_error_handler="replace"
+)
+"""Replies are read as drivers read them: a server's error repeats a field's name as it came, be it
+UTF-8 or not."""
 
 
 class ClosedError(Exception):
