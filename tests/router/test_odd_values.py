@@ -70,19 +70,20 @@ class Asker:
 
     def ask(self, command: Mapping[str, Any]) -> raw.Document:
         """The reply; AssertionError if it tells of an error."""
-        reply = self._reply(command)
+        reply = self.reply(command)
         assert reply["ok"] == 1.0, reply
         assert "writeErrors" not in reply, raw.deep(reply)
         return reply
 
-    def _reply(self, command: Mapping[str, Any]) -> raw.Document:
+    def reply(self, command: Mapping[str, Any]) -> raw.Document:
+        """Whatever the router answers."""
         body = raw.encode({**command, "$db": self.db})
         self.wire.send(messages.op_msg(next(self.wire.numbers), 0, body))
         return raw.faithful(messages.parse(self.wire.frame()).body)
 
     def refused(self, command: Mapping[str, Any]) -> raw.Document:
         """The only error of a batch."""
-        (error,) = self._reply(command)["writeErrors"]
+        (error,) = self.reply(command)["writeErrors"]
         return raw.faithful(bytes(error.raw))
 
     def found(self, command: Mapping[str, Any]) -> list[bytes]:
@@ -272,3 +273,24 @@ def test_they_may_stand_anywhere_in_a_command(asker, odd):
         asker.ask({"aggregate": "accounts", "pipeline": [], "cursor": {}, **told})
     let = {"let": {"v": {"$literal": odd}}, "filter": {"$expr": {"$ne": ["$$v", 5]}}}
     assert len(asker.found({"find": "accounts", **let})) == 2
+
+
+def test_collections_may_have_names_that_are_no_utf8(asker):
+    name = "\udcff"
+    asker.ask({"insert": name, "documents": [{"_id": number} for number in range(4)]})
+    asker.ask({"insert": name, "documents": [{"_id": "a"}]})
+    asker.ask({"update": name, "updates": [{"q": {"_id": "a"}, "u": {"$set": {"x": 1}}}]})
+    assert asker.ask({"count": name})["n"] == 5
+    for read in ({"find": name, "batchSize": 2}, {"find": name, "filter": {"_id": "a"}}):
+        assert len(asker.found(read)) == (5 if "batchSize" in read else 1)
+    assert len(asker.found({"aggregate": name, "pipeline": [], "cursor": {"batchSize": 2}})) == 5
+    listed = [raw.faithful(one)["name"] for one in asker.found({"listCollections": 1})]
+    assert name in listed
+    asker.ask({"drop": name})
+    assert asker.ask({"count": name})["n"] == 0
+
+
+def test_databases_may_not(asker):
+    """As the config servers say, who look for the name in any case."""
+    reply = Asker(asker.wire, "odd_\udcff").reply({"insert": "log", "documents": [{"_id": 1}]})
+    assert reply["code"] == 51091

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from shardhouse.router.errors import CommandError
+from shardhouse.router.wire import raw
 
 DIGESTS: Mapping[str, str] = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-1": "sha1"}
 ITERATIONS: Mapping[str, int] = {"SCRAM-SHA-256": 15000, "SCRAM-SHA-1": 10000}
@@ -43,7 +44,7 @@ class Credential:
     def of_nobody(cls, name: str, mechanism: str, secret: bytes) -> Credential:
         """A credential no password fits, always the same for a name: hides which users exist."""
         size = hashlib.new(DIGESTS[mechanism], b"").digest_size
-        salt = hmac.digest(secret, f"{mechanism} {name}".encode(), "sha256")[: size - 4]
+        salt = hmac.digest(secret, raw.octets(f"{mechanism} {name}"), "sha256")[: size - 4]
         return cls(salt, ITERATIONS[mechanism], os.urandom(size), os.urandom(size))
 
 

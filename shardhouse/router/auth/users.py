@@ -54,7 +54,7 @@ class User:
     @cached_property
     def digest(self) -> bytes:
         """The `uid` of the user's sessions."""
-        return hashlib.sha256(f"{self.name}@{self.database}".encode()).digest()
+        return hashlib.sha256(raw.octets(f"{self.name}@{self.database}")).digest()
 
     def may_come_from(self, client: str, server: str) -> bool:
         """Whether the authentication restrictions admit these addresses: every group, any rule."""

@@ -88,7 +88,7 @@ def _changed(operator: str, fields: bytes) -> Iterator[str]:
     for kind, path, start, end in raw.elements(fields):
         yield path
         if operator == "$rename" and kind == _STRING:
-            yield fields[start + 4 : end - 1].decode("utf-8", "surrogateescape")
+            yield raw.text(fields[start + 4 : end - 1])
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -55,7 +55,7 @@ def sort_key(kind: int, value: bytes) -> SortKey:
 def _members(kind: int, value: bytes) -> list[SortKey]:
     found = []
     for child, name, start, end in raw.elements(value):
-        label = () if kind == 0x04 else (name.encode("utf-8", "surrogateescape"),)
+        label = () if kind == 0x04 else (raw.octets(name),)
         found.append((_CANONICAL[child], *label, sort_key(child, value[start:end])))
     return found
 
@@ -95,7 +95,7 @@ def _hash_input(kind: int, name: bytes, value: bytes) -> bytes:
 def _hash_members(document: bytes) -> bytes:
     parts = []
     for kind, name, start, end in raw.elements(document):
-        label = name.encode("utf-8", "surrogateescape") + b"\0"
+        label = raw.octets(name) + b"\0"
         parts.append(_hash_input(kind, label, document[start:end]))
     return b"".join(parts) + _HEAD.pack(0)
 

@@ -206,7 +206,7 @@ def _cursor_number(content: bytes) -> int:
 
 def _collection_upstream(content: bytes) -> str:
     element = raw.find(content, "ns")
-    name = element.value[4:-1].decode() if element else "."
+    name = raw.text(element.value[4:-1]) if element else "."
     return name.partition(".")[2]
 
 
@@ -216,8 +216,8 @@ def _rewritten(content: bytes, number: int, namespace: str) -> RawBSONDocument:
     for kind, name, start, end in raw.elements(content):
         if name == "id" and kind == 0x12 and content[start:end] != number_bytes:
             content = content[:start] + number_bytes + content[end:]
-        elif name == "ns" and content[start + 4 : end - 1] != namespace.encode():
-            text = namespace.encode() + b"\0"
+        elif name == "ns" and content[start + 4 : end - 1] != raw.octets(namespace):
+            text = raw.octets(namespace) + b"\0"
             changed = content[:start] + len(text).to_bytes(4, "little") + text + content[end:]
             content = len(changed).to_bytes(4, "little") + changed[4:]
     return RawBSONDocument(content, raw.RAW)

@@ -137,7 +137,7 @@ def start(
         return None
     try:
         passage, command = _prepared(router, session, messages.parse(frame), interrupt)
-    except (_NotHereError, BSONError, CommandError, ProtocolError, UnicodeDecodeError):
+    except (_NotHereError, BSONError, CommandError, ProtocolError):
         return None
     router.cluster.send(passage.errand, command, done)
     return passage
@@ -213,7 +213,7 @@ def _text(name: str, found: Mapping[str, bytes]) -> str:
     piece = found.get(name, b"\0")
     if piece[0] != _STRING:
         raise _NotHereError
-    return piece[len(name) + 6 : -1].decode()
+    return raw.text(piece[len(name) + 6 : -1])
 
 
 def _document(name: str, found: Mapping[str, bytes]) -> bytes:

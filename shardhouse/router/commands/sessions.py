@@ -75,7 +75,7 @@ async def kill_all(call: Call) -> raw.Document:
     patterns: list[dict[str, Any]] = [{}] if not users else []
     for content in users:
         user = raw.deep(content)
-        digest = hashlib.sha256(f"{user.get('user')}@{user.get('db')}".encode()).digest()
+        digest = hashlib.sha256(raw.octets(f"{user.get('user')}@{user.get('db')}")).digest()
         patterns.append({"uid": digest})
     await _let_go(call, lambda lsid: any(_matches(pattern, lsid) for pattern in patterns))
     await _everywhere(call, {"killAllSessionsByPattern": patterns})

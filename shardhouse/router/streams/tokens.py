@@ -65,4 +65,4 @@ def of_event(event: bytes) -> str:
     """The token text an event carries as its `_id`."""
     identifier = raw.find(event, "_id")
     data = raw.find(identifier.value, "_data") if identifier is not None else None
-    return "" if data is None else data.value[4:-1].decode()
+    return "" if data is None else raw.text(data.value[4:-1])

@@ -68,6 +68,17 @@ class Verbatim:
     value: bytes
 
 
+def text(encoded: bytes) -> str:
+    """Text of a name or a string. What is no UTF-8, which servers store and use as names, becomes
+    surrogates, which `octets` makes the same bytes again."""
+    return encoded.decode("utf-8", "surrogateescape")
+
+
+def octets(content: str) -> bytes:
+    """The bytes of a text that came from `text`, or from anywhere else."""
+    return content.encode("utf-8", "surrogateescape")
+
+
 def elements(document: bytes) -> Iterator[tuple[int, str, int, int]]:
     """Yield `(type, name, start, end)` of each field's value; InvalidBSON if lengths do not fit."""
     size = len(document)
@@ -79,7 +90,7 @@ def elements(document: bytes) -> Iterator[tuple[int, str, int, int]]:
         stop = document.find(b"\0", position + 1, last)
         if stop < 0:
             raise InvalidBSON("field name without end")
-        name = document[position + 1 : stop].decode("utf-8", "surrogateescape")
+        name = text(document[position + 1 : stop])
         start = stop + 1
         end = start + _value_size(kind, document, start, last)
         if end > last:
@@ -134,7 +145,7 @@ def pieces(document: bytes) -> dict[str, bytes]:
         end = stop + 1 + size
         if end > last:
             raise InvalidBSON("a field is longer than its document")
-        found[document[begin + 1 : stop].decode("utf-8", "surrogateescape")] = document[begin:end]
+        found[text(document[begin + 1 : stop])] = document[begin:end]
         count += 1
         begin = end
     if len(found) != count:
@@ -191,9 +202,7 @@ def shallow(document: bytes) -> Document:
 
 
 def faithful(document: bytes) -> Document:
-    """As `shallow`, slower, and every value can be encoded again to the bytes it was.
-
-    Text that is no UTF-8, which servers store, becomes text with surrogates."""
+    """As `shallow`, slower, and every value can be encoded again to the bytes it was."""
     return {
         name: _faithful(kind, document[start:end]) for kind, name, start, end in elements(document)
     }
@@ -210,7 +219,7 @@ def _faithful(kind: int, value: bytes) -> Any:
             for inner, _, start, end in elements(value)
         ]
     if kind == _STRING:
-        return value[4:-1].decode("utf-8", "surrogateescape")
+        return text(value[4:-1])
     if kind in _UNFAITHFUL:
         return Verbatim(kind, value)
     try:
@@ -254,12 +263,12 @@ def encode(document: Mapping[str, Any]) -> bytes:
 def _element(name: object, value: Any) -> bytes:
     if not isinstance(name, str) or "\0" in name:
         raise InvalidDocument(f"{name!r} is no name of a field")
-    label = name.encode("utf-8", "surrogateescape") + b"\0"
+    label = octets(name) + b"\0"
     if isinstance(value, Verbatim):
         return bytes((value.kind,)) + label + value.value
     if type(value) is str:
-        text = value.encode("utf-8", "surrogateescape") + b"\0"
-        return bytes((_STRING,)) + label + _INT32.pack(len(text)) + text
+        content = octets(value) + b"\0"
+        return bytes((_STRING,)) + label + _INT32.pack(len(content)) + content
     if isinstance(value, list | tuple):
         items = (_element(str(number), item) for number, item in enumerate(value))
         return bytes((_ARRAY,)) + label + assembled(items)
