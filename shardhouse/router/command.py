@@ -17,6 +17,11 @@ from shardhouse.router.wire import raw
 _BAD_IN_DATABASE = frozenset('/\\. "$\0')
 
 
+def truncated(value: float | Decimal) -> int:
+    """A number without its fraction, within 64 bits; 0 if it is NaN."""
+    return 0 if math.isnan(value) else int(max(-(2**63), min(value, 2**63 - 1)))
+
+
 @dataclass(slots=True)
 class Command:
     """`body` is decoded at its top level only, `sequences` (of documents) not at all."""
@@ -82,9 +87,7 @@ class Command:
             if name == "limit":
                 raise bad_value("limit value is not a valid number")
             raise wrong_type(f"{self.name}.{name}", "long")
-        if math.isnan(value):
-            return 0
-        return int(max(-(2**63), min(value, 2**63 - 1)))
+        return truncated(value)
 
     def document(self, name: str) -> bytes:
         """The bytes of an embedded document; of an empty one if it is missing."""

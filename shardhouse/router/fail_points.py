@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shardhouse.router.command import truncated
 from shardhouse.router.errors import RETRYABLE_WRITE_CODES, CommandError, bad_value
 
 NAMES = frozenset({"failCommand", "failGetMoreAfterCursorCheckout"})
@@ -124,9 +125,9 @@ def _read_mode(mode: object, data: Mapping[str, Any]) -> _Active | None:
         return _Active(data)
     if isinstance(mode, Mapping):
         if isinstance(mode.get("times"), int | float):
-            return _Active(data, times=int(mode["times"]))
+            return _Active(data, times=truncated(mode["times"]))
         if isinstance(mode.get("skip"), int | float):
-            return _Active(data, skip=int(mode["skip"]))
+            return _Active(data, skip=truncated(mode["skip"]))
         if isinstance(mode.get("activationProbability"), int | float):
             return _Active(data, probability=float(mode["activationProbability"]))
     raise bad_value(f"unknown mode of a fail point: {mode}")

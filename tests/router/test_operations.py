@@ -77,6 +77,11 @@ def test_an_operation_is_listed_in_a_mongos_form_and_killed(root, accounts, slow
     assert accounts.accounts.count_documents({}) == 2
 
 
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan"), 1e300, -0.0, 0.5])
+def test_a_number_that_is_no_operation_is_none(root, number):
+    assert root.admin.command("killOp", op=number)["info"] == "attempting to kill op"
+
+
 def test_only_ones_own_without_the_privilege(root, accounts, slow, cluster):
     root.admin.command("createUser", "op_reader", pwd="r", roles=[])
     background = Background(slow)

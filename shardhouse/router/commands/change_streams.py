@@ -144,11 +144,11 @@ def _opened(call: Call, stream: ChangeStream) -> raw.Document:
 
 async def next_batch(call: Call, cursor: Cursor, stream: ChangeStream) -> raw.Document:
     """A getMore; the stream ends with the event that invalidates it."""
-    milliseconds = call.command.get("maxTimeMS", (int, float), _PATIENCE_MS)
-    limit = call.command.get("batchSize", (int, float))
+    limited = call.body.get("maxTimeMS") is not None
+    milliseconds = call.command.whole("maxTimeMS") if limited else _PATIENCE_MS
     try:
         batch: Batch = await stream.next_batch(
-            int(limit) if limit else None, min(milliseconds / 1000, 3600.0)
+            call.command.whole("batchSize") or None, min(milliseconds / 1000, 3600.0)
         )
     except CommandError as error:
         raise labelled(error) from error

@@ -7,6 +7,7 @@ from typing import Any
 
 from shardhouse.router.auth.privileges import CLUSTER, Need
 from shardhouse.router.catalog.cache import Routing
+from shardhouse.router.command import truncated
 from shardhouse.router.commands.call import Call
 from shardhouse.router.commands.current_op import HIDE_INTERNALS, is_own, own
 from shardhouse.router.commands.reads import through_cluster
@@ -70,7 +71,7 @@ async def kill_op(call: Call) -> raw.Document:
     """killOp: `<shard>:<number>` on that shard, a number here; one's own need no privilege."""
     operation = call.body.get("op")
     if isinstance(operation, int | float):
-        running = call.router.operations.get(int(operation))
+        running = call.router.operations.get(truncated(operation))
         if running is None or not is_own(running, call):
             call.require([Need(CLUSTER, "killop")])
         if running is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bson.raw_bson import RawBSONDocument
 
+from shardhouse.router.command import truncated
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call
 from shardhouse.router.commands.relay import to_config
 from shardhouse.router.errors import CommandError, bad_value
@@ -78,6 +79,6 @@ async def profile(call: Call) -> raw.Document:
     if rate is not None and not 0 <= rate <= 1:
         raise bad_value("'sampleRate' must be between 0.0 and 1.0 inclusive")
     if level == 0:
-        slow_log.milliseconds = slow_log.milliseconds if slow is None else int(slow)
+        slow_log.milliseconds = slow_log.milliseconds if slow is None else truncated(slow)
         slow_log.sample_rate = slow_log.sample_rate if rate is None else float(rate)
     return was
