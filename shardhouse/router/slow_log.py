@@ -38,6 +38,17 @@ SECRETS: Mapping[str, frozenset[str]] = {
 
 _NOISE = frozenset({"$clusterTime"})
 """Signed, long, and no part of what was asked."""
+_OF_WHOLE_NAMESPACES = frozenset(
+    {
+        "abortReshardCollection", "balancerCollectionStatus", "cleanupReshardCollection",
+        "clearJumboFlag", "commitReshardCollection", "configureCollectionBalancing", "dataSize",
+        "getShardVersion", "mergeChunks", "moveChunk", "moveRange", "refineCollectionShardKey",
+        "renameCollection", "reshardCollection", "setAllowMigrations", "shardCollection", "split",
+        "splitVector",
+    }
+)  # fmt: skip
+"""Commands that name database and collection together."""
+
 _JSON = json_util.JSONOptions(
     json_mode=json_util.JSONMode.RELAXED,
     datetime_representation=json_util.DatetimeRepresentation.ISO8601,
@@ -123,8 +134,8 @@ def namespace_of(command: Command) -> str:
     """What a log or a list of operations names as the command's namespace."""
     if command.name == "getMore":
         return f"{command.db}.{str(command.body.get('collection'))[:_NAME]}"
-    name = command.value
-    return f"{command.db}.{name[:_NAME] if isinstance(name, str) else '$cmd'}"
+    name = command.value[:_NAME] if isinstance(command.value, str) else "$cmd"
+    return name if command.name in _OF_WHOLE_NAMESPACES else f"{command.db}.{name}"
 
 
 def _shown(command: Command) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from bson import Code, MinKey
 from pymongo.errors import AutoReconnect, OperationFailure
@@ -86,6 +88,37 @@ def test_statistics_of_all_shards(db, root, sharded):
     for command in ("planCacheClear", "planCacheListFilters", "validate"):
         assert db.command(command, "c")["ok"] == 1
     assert code_of(lambda: db.command("convertToCapped", "c", size=1000)) == 20
+
+
+@pytest.mark.parametrize("key", [None, {"m": "hashed"}])
+def test_statistics_of_a_time_series(db, root, key):
+    options = {"timeField": "t", "metaField": "m"}
+    db.drop_collection("series")
+    db.create_collection("series", timeseries=options)
+    empty = db.command("collStats", "series")
+    assert empty["timeseries"]["bucketCount"] == 0
+    assert "count" not in empty
+    if key is not None:
+        db.drop_collection("series")
+        root.admin.command("shardCollection", f"{db.name}.series", key=key, timeseries=options)
+    when = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    db.series.insert_many([{"t": when, "m": number, "x": 1} for number in range(10)])
+    stats = db.command("collStats", "series")
+    assert stats["sharded"] is (key is not None)
+    assert len(stats["shards"]) == (1 if key is None else 2)
+    counted = stats["timeseries"]
+    assert counted["bucketsNs"] == f"{db.name}.system.buckets.series"
+    assert counted["bucketCount"] == counted["numMeasurementsCommitted"] == 10
+    assert counted["avgBucketSize"] == stats["size"] // 10
+    assert counted["avgNumMeasurementsPerCommit"] == 10 // counted["numCommits"]
+
+
+@pytest.mark.parametrize("before", [{"$match": {}}, {"$sort": {"a": 1}}, {"$group": {"_id": "$a"}}])
+@pytest.mark.parametrize("source", [{"$indexStats": {}}, {"$collStats": {"count": {}}}])
+def test_sources_stand_first_as_shards_say(db, sharded, before, source):
+    assert code_of(lambda: list(db.c.aggregate([before, source]))) == 40602
+    assert code_of(lambda: list(db.elsewhere.aggregate([before, source]))) == 40602
+    assert code_of(lambda: list(db.c.aggregate([{"$match": {}}, {"$indexStats": 5}]))) == 28803
 
 
 def test_what_a_mongos_refuses_is_refused(root):

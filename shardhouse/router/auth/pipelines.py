@@ -80,22 +80,25 @@ def needs(
     listed = stages(pipeline)
     source = Resource(db, collection)
     first = listed[0][0] if listed else ""
-    if first in _SOURCES:
-        yield Need(source, _SOURCES[first])
-    elif first in _CLUSTER_SOURCES:
-        if first not in OWN_ONLY or _reaches_others(listed[0][1]):
-            yield Need(CLUSTER, _CLUSTER_SOURCES[first])
-    elif first == "$changeStream":
+    if first == "$changeStream":
         everywhere = _options(listed[0][1]).get("allChangesForCluster")
         watched = ANY_NORMAL if everywhere else source
         yield Need(watched, "find")
         yield Need(watched, "changeStream")
-    elif first != "$documents" or not depth:
+    elif (
+        first not in _SOURCES
+        and first not in _CLUSTER_SOURCES
+        and (first != "$documents" or not depth)
+    ):
         yield Need(source, "find")
     for index, (name, argument) in enumerate(listed):
-        if index and (name in _SOURCES or name in _CLUSTER_SOURCES or name == "$changeStream"):
+        if index and name == "$changeStream":
             raise CommandError(40602, f"{name} is only valid as the first stage in a pipeline")
-        if name in _REFERRING:
+        if name in _SOURCES:  # that they may only stand first is said by who reads their options
+            yield Need(source, _SOURCES[name])
+        elif name in _CLUSTER_SOURCES and (name not in OWN_ONLY or _reaches_others(argument)):
+            yield Need(CLUSTER, _CLUSTER_SOURCES[name])
+        elif name in _REFERRING:
             yield from _referred(db, name, argument, bypass, depth)
 
 

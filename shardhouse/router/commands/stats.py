@@ -26,6 +26,12 @@ _COLLECTION_SUMS = (
     "totalSize",
 )  # fmt: skip
 
+_TIME_SERIES_AVERAGES = {
+    "avgBucketSize": "bucketCount",
+    "avgNumMeasurementsPerCommit": "numCommits",
+}
+"""Each with the number it was divided by."""
+
 
 async def database(call: Call) -> raw.Document:
     """dbStats."""
@@ -65,15 +71,16 @@ async def collection(call: Call) -> raw.Document:
         if routing.database is None:
             raise CommandError(26, f"Database {call.db} does not exist")
         targets = owners(routing, routing.database)
+        name = call.command.collection
         if routing.buckets is not None:
             targets = owners(
                 Routing(routing.namespace, routing.database, routing.buckets, None),
                 routing.database,
             )
-            command["collStats"] = f"system.buckets.{call.command.collection}"
+            name = f"system.buckets.{name}"
         replies = await asyncio.gather(
             *(
-                call.run(shard, {**command, **versions}, attempts=READ_ATTEMPTS)
+                call.run(shard, {**command, "collStats": name, **versions}, attempts=READ_ATTEMPTS)
                 for shard, versions in targets
             )
         )
@@ -93,14 +100,15 @@ def _merged_collection(routing: Routing, replies: Sequence[Reply]) -> raw.Docume
         for name, size in one.get("indexSizes", {}).items():
             indexes[name] = indexes.get(name, 0) + size
     merged: raw.Document = {"sharded": table is not None, "capped": first.get("capped", False)}
-    for name in ("wiredTiger", "timeseries"):
-        if name in first:
-            merged[name] = first[name]
+    if "wiredTiger" in first:
+        merged["wiredTiger"] = first["wiredTiger"]
+    if "timeseries" in first:
+        merged["timeseries"] = _merged_time_series([one["timeseries"] for one in each.values()])
     merged |= {
         "ns": routing.namespace,
         **sums,
         "indexSizes": indexes,
-        "avgObjSize": bytes_held / sums["count"] if sums["count"] else 0.0,
+        "avgObjSize": bytes_held / sums["count"] if sums.get("count") else 0.0,
         "maxSize": max(one.get("maxSize", 0) for one in each.values()),
         "nindexes": max(one.get("nindexes", 0) for one in each.values()),
         "scaleFactor": first.get("scaleFactor", 1),
@@ -110,6 +118,22 @@ def _merged_collection(routing: Routing, replies: Sequence[Reply]) -> raw.Docume
     if routing.database is not None and table is None:
         merged["primary"] = routing.database.primary
     return merged
+
+
+def _merged_time_series(each: Sequence[raw.Document]) -> raw.Document:
+    """What the shards count of a time series, summed; averages are those of all of it."""
+    merged = {"bucketsNs": each[0]["bucketsNs"], **_summed(each, _numbers(each))}
+    for average, number in _TIME_SERIES_AVERAGES.items():
+        if number in merged:
+            total = sum(one.get(average, 0) * one.get(number, 0) for one in each)
+            merged[average] = total // merged[number] if merged[number] else 0
+    return merged
+
+
+def _numbers(documents: Iterable[raw.Document]) -> Iterable[str]:
+    return dict.fromkeys(
+        name for one in documents for name, value in one.items() if isinstance(value, int)
+    )
 
 
 async def data_size(call: Call) -> raw.Document:

@@ -192,7 +192,7 @@ def bombard(cluster, seed: int, seconds: float) -> int:
             wire.socket.settimeout(0.05)
             reply = wire.reply()
             found = list(runs.problems(reply))
-            assert not found, f"seed {seed}, frame {number}: {data!r}: {found}"
+            assert not found, f"seed {seed}, frame {number}: {data!r}: {complaints(cluster)}"
         except (ClosedError, TimeoutError):
             wire.socket.close()
             wire = None
