@@ -19,7 +19,8 @@ _BAD_IN_DATABASE = frozenset('/\\. "$\0')
 
 def truncated(value: float | Decimal) -> int:
     """A number without its fraction, within 64 bits; 0 if it is NaN."""
-    return 0 if math.isnan(value) else int(max(-(2**63), min(value, 2**63 - 1)))
+    nothing = value.is_nan() if isinstance(value, Decimal) else math.isnan(value)
+    return 0 if nothing else int(max(-(2**63), min(value, 2**63 - 1)))
 
 
 @dataclass(slots=True)

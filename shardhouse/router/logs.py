@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,6 +71,13 @@ class Log:
     def fail(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
         """An event that should not have happened."""
         self._write("E", component, message, ctx, attr)
+
+    def mistake(self, component: str, error: Exception, ctx: str = "main", **attr: Any) -> None:
+        """An error that is none of those we know: where it arose, not what it says, which may be a
+        client's data."""
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        told = {"error": type(error).__name__, "where": f"{where.filename}:{where.lineno}"}
+        self.fail(component, "Failed unexpectedly", ctx, **attr, **told)
 
     def _write(
         self,

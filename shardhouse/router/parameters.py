@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bson import Int64
+from bson import Decimal128, Int64
 
+from shardhouse.router.command import truncated
 from shardhouse.router.errors import CommandError, bad_value
 
 
@@ -24,13 +25,24 @@ class Parameter:
         try:
             if kind is bool:
                 return _bool(value)
-            if kind in (int, Int64, float):
-                return kind(float(value)) if isinstance(value, str | float) else kind(value)
+            if kind in (int, Int64):
+                return kind(_number(value, 2**31 if kind is int else 2**63))
             if kind is list:
                 return value.split(",") if isinstance(value, str) else list(value)
             return kind(value)
         except (TypeError, ValueError) as error:
             raise bad_value(f"Invalid value for parameter {name}") from error
+
+
+def _number(value: Any, beyond: int) -> int:
+    """A number without its fraction, from 0 up to `beyond`; ValueError or TypeError if not."""
+    number = value.to_decimal() if isinstance(value, Decimal128) else value
+    if isinstance(number, bool):
+        raise TypeError(value)
+    whole = truncated(float(number) if isinstance(number, str) else number)
+    if not 0 <= whole < beyond:
+        raise ValueError(value)
+    return whole
 
 
 def _bool(value: Any) -> bool:

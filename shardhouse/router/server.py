@@ -186,6 +186,8 @@ class ClientConnection(asyncio.Protocol):
         except asyncio.CancelledError:
             if not self._closed:
                 raise
+        except Exception as error:  # this connection ends, nothing else
+            self._router.log.mistake("NETWORK", error, session.context)
         finally:
             self._router.statistics.connections -= 1
             self._all.discard(self)

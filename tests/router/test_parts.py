@@ -6,13 +6,14 @@ import asyncio
 import json
 
 import pytest
-from bson import Int64, ObjectId, Timestamp
+from bson import Decimal128, Int64, ObjectId, Timestamp
 
 from shardhouse.router.clock import Clock
 from shardhouse.router.cursors import Cursor, Cursors
 from shardhouse.router.errors import CommandError, NodeUnreachableError, ShardReplyError
 from shardhouse.router.logs import Log
 from shardhouse.router.options import OptionError, parse
+from shardhouse.router.parameters import Parameters
 from shardhouse.router.topology import description
 from shardhouse.router.upstream.encoder import DirectCursorId, encode
 from shardhouse.router.upstream.pool import Pool
@@ -34,6 +35,30 @@ def test_options_of_mongos_are_understood(key):
     assert (options.port, options.bind_ip) == (3000, ("127.0.0.1", "127.0.0.2"))
     assert options.parameters == {"a": "1", "b": "x=y"}
     assert options.max_connections == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [(3, 3), (2.9, 2), ("4", 4), (Int64(5), 5), (Decimal128("6.5"), 6), (2**31 - 1, 2**31 - 1)],
+)
+def test_a_parameter_is_set_to_a_number(given, read):
+    parameters = Parameters({"logLevel": 1})
+    assert parameters.set("logLevel", given) == 1
+    assert parameters["logLevel"] == read
+    assert type(parameters["logLevel"]) is int
+
+
+@pytest.mark.parametrize(
+    "given",
+    [True, -1, 2**31, 1e300, float("inf"), Decimal128("1E+400"), Decimal128("Infinity"), "x", None,
+     [], {}],
+)  # fmt: skip
+def test_a_parameter_is_not_set_to_anything_else(given):
+    parameters = Parameters({})
+    with pytest.raises(CommandError) as refused:
+        parameters.set("logLevel", given)
+    assert refused.value.code == 2
+    assert parameters["logLevel"] == 0
 
 
 def test_options_may_come_from_a_mongos_file_and_arguments_win(key, tmp_path):

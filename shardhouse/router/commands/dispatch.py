@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
@@ -85,11 +84,7 @@ async def answer(
         reply = CommandError(22, f"Invalid BSON: {error}").document
     except Exception as error:
         # One command's bug must neither end the connection nor tell the client how we are built.
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        router.log.fail(
-            "COMMAND", "Command failed unexpectedly", session.context, command=command.name,
-            error=type(error).__name__, where=f"{where.filename}:{where.lineno}",
-        )  # fmt: skip
+        router.log.mistake("COMMAND", error, session.context, command=command.name)
         reply = CommandError(1, "an internal error occurred").document
     except asyncio.CancelledError:
         if not operation.killed or task.uncancel():

@@ -265,8 +265,7 @@ async def _first_result(
         "readConcern": call.read_concern(),
         "writeConcern": call.router.defaults.write_concern,
     }
-    if "collation" in call.body:
-        command["collation"] = call.body["collation"]
+    command |= {name: call.body[name] for name in ("collation", "hint") if name in call.body}
     return _first_document((await through_cluster(call, routing, command)).fields)
 
 

@@ -459,6 +459,7 @@ _NAMING: Sequence[Mapping[str, Any]] = (
 )  # fmt: skip
 ODD: Sequence[Mapping[str, Any]] = (
     *({**command, next(iter(command)): name} for command in _NAMING for name in _STRANGE_NAMES),
+    {"count": "sharded_measures", "hint": {"_id": 1}}, {"count": "sharded_view", "hint": "none"},
     {"noSuchCommand": 1}, {"insert": "plain"}, {"insert": "plain", "documents": []},
     {"insert": "plain", "documents": 5}, {"insert": "plain", "documents": [5]},
     {"update": "plain"}, {"update": "plain", "updates": []},
