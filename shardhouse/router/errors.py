@@ -28,6 +28,7 @@ CODE_NAMES: Mapping[int, str] = {
     22: "InvalidBSON",
     25: "KeyNotFound",
     26: "NamespaceNotFound",
+    37: "FileRenameFailed",
     43: "CursorNotFound",
     48: "NamespaceExists",
     50: "MaxTimeMSExpired",

@@ -5,7 +5,9 @@ Callers pass names, numbers and addresses; commands are logged by `slow_log` alo
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 import traceback
 from collections import deque
@@ -39,7 +41,10 @@ class Log:
         if self._path is None:
             return
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
-        self._path.rename(self._path.with_name(f"{self._path.name}.{stamp}"))
+        aside = self._path.with_name(f"{self._path.name}.{stamp}")
+        if aside.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(aside))
+        self._path.rename(aside)
         self._stream.close()
         self._stream = self._path.open("w", encoding="utf-8")
 

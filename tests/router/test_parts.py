@@ -61,6 +61,22 @@ def test_a_parameter_is_not_set_to_anything_else(given):
     assert parameters["logLevel"] == 0
 
 
+def test_a_log_put_aside_is_not_overwritten(tmp_path):
+    log = Log.to(str(tmp_path / "log"), append=True)
+    aside = 0
+    while aside < 2:  # the name of a log put aside has the second in it
+        log.note("CONTROL", f"before the rotation {aside}")
+        try:
+            log.rotate()
+        except FileExistsError:
+            continue
+        aside += 1
+    log.close()
+    kept = [path.read_text() for path in sorted(tmp_path.iterdir()) if path.name != "log"]
+    assert len(kept) == 2
+    assert all(f"before the rotation {number}" in text for number, text in enumerate(kept))
+
+
 def test_options_may_come_from_a_mongos_file_and_arguments_win(key, tmp_path):
     file = tmp_path / "mongos.conf"
     file.write_text(

@@ -23,7 +23,7 @@ from shardhouse.router.auth.privileges import (
     Resource,
 )
 from shardhouse.router.command import Command, check_database, refuse_code
-from shardhouse.router.errors import CommandError, bad_value
+from shardhouse.router.errors import CommandError, bad_value, missing_field
 from shardhouse.router.wire import raw
 
 Rule = Callable[[Command], Iterable[Requirement]]
@@ -231,7 +231,10 @@ def _view(command: Command) -> Iterator[Requirement]:
 def rename(command: Command) -> Iterator[Requirement]:
     """renameCollection."""
     source = Resource(*command.namespace_argument())
-    database, _, collection = str(command.body.get("to")).partition(".")
+    to = command.get("to", str)
+    if to is None:
+        raise missing_field("renameCollection.to")
+    database, _, collection = to.partition(".")
     check_database(database)
     target = Resource(database, collection)
     apart = (

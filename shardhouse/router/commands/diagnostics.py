@@ -96,7 +96,7 @@ async def rotate_log(call: Call) -> raw.Document:
     try:
         call.router.log.rotate()
     except OSError as error:
-        raise CommandError(1, f"the log could not be rotated: {error.strerror}") from error
+        raise CommandError(37, f"Log rotation failed: {error.strerror}") from error
     return {}
 
 

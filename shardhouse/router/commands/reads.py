@@ -27,6 +27,8 @@ from shardhouse.router.wire import raw
 SHARDED_VIEW = 169
 """The collection is a view of a sharded one: its shard cannot resolve it alone."""
 
+_MOST = 2**63 - 1
+
 Target = tuple[str, dict[str, Any]]
 
 
@@ -152,6 +154,8 @@ async def count(call: Call) -> raw.Document:
     """count: each shard's number, summed; skip and limit apply to the sum."""
     namespace = call.command.namespace
     skip, limit = call.command.whole("skip"), abs(call.command.whole("limit"))
+    if limit > _MOST:
+        raise bad_value("limit value for count cannot be min long")
     if skip < 0:
         raise CommandError(51024, f"BSON field 'skip' value must be >= 0, actual value '{skip}'")
     command = call.build("count", call.command.collection)
@@ -171,7 +175,7 @@ async def count(call: Call) -> raw.Document:
             return await _count_by_pipeline(call, routing, skip, limit)
         each = {key: value for key, value in command.items() if key != "skip"}
         if limit:
-            each["limit"] = Int64(skip + limit)
+            each["limit"] = Int64(min(skip + limit, _MOST))
         replies = await _on_owners(call, routing, each)
         total = max(sum(int(reply.fields["n"]) for reply in replies) - skip, 0)
         return {"n": min(total, limit) if limit else total}

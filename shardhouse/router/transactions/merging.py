@@ -14,6 +14,7 @@ from typing import Any
 
 from bson import Int64
 
+from shardhouse.router.command import truncated
 from shardhouse.router.wire import raw
 
 _ALONE = frozenset(
@@ -68,14 +69,14 @@ def divide(stages: Sequence[tuple[str, Any]]) -> Division:
 def divide_find(command: Mapping[str, Any]) -> Division:
     """Divide a find: skip and limit count what all shards found."""
     fields = dict(command)
-    skip, limit = int(fields.pop("skip", 0) or 0), int(fields.pop("limit", 0) or 0)
+    skip, limit = truncated(fields.pop("skip", 0) or 0), truncated(fields.pop("limit", 0) or 0)
     batch = fields.pop("batchSize", None)
     if fields.pop("singleBatch", False) and not limit:
-        limit = int(batch or 101)
+        limit = truncated(batch or 101)
     rest: list[Stage] = [{"$skip": Int64(skip)}] if skip else []
-    bound = skip + limit if limit else None
-    if limit:
-        fields["limit"] = Int64(skip + limit)
+    bound = min(skip + limit, 2**63 - 1) if limit else None
+    if bound is not None:
+        fields["limit"] = Int64(bound)
         rest.append({"$limit": Int64(limit)})
     sort = fields.get("sort")
     if sort is None or not raw.deep(sort) or "$natural" in raw.deep(sort):
@@ -93,7 +94,7 @@ def find_as_pipeline(command: Mapping[str, Any]) -> tuple[list[Stage], Any]:
         sort, hint = None, sort
     limit = command.get("limit")
     if command.get("singleBatch") and not limit:
-        limit = Int64(command.get("batchSize") or 101)
+        limit = Int64(truncated(command.get("batchSize") or 101))
     given = {
         "$match": command.get("filter"), "$sort": sort, "$skip": command.get("skip"),
         "$limit": limit, "$project": command.get("projection"),

@@ -46,11 +46,11 @@ def _of_node(node: Any, client: MongoClient) -> dict[str, int]:
         "prepared transactions": status["transactions"]["currentPrepared"],
         "connections kept": status["connections"]["current"],
         "files kept": len(os.listdir(f"/proc/{node.process.pid}/fd")),
-        "temporary collections": sum(
-            name.startswith(("tmp.", "system.resharding."))
-            for database in client.list_database_names()
-            for name in _names(client, database)
-        ),
+    } | {
+        f"temporary {database}.{name}": 1
+        for database in client.list_database_names()
+        for name in _names(client, database)
+        if name.startswith(("tmp.", "system.resharding."))
     }
 
 
@@ -64,9 +64,10 @@ def _names(client: MongoClient, database: str) -> list[str]:
 def difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, tuple[int, int]]:
     """Counts that did not return to what they were."""
     return {
-        name: (before[name], now)
+        name: (was, now)
         for name, now in after.items()
-        if (now != before[name] if name.endswith("pid") else now > before[name] + _kept(name))
+        for was in [before.get(name, 0)]
+        if (now != was if name.endswith("pid") else now > was + _kept(name))
     }
 
 

@@ -169,17 +169,12 @@ class Grammar:
 
     def nested(self, stages: list[Any]) -> list[Any]:
         for _ in range(self.random.choice((5, 30, 60))):
-            stages = [
-                {
-                    self.pick("$facet", "$lookup", "$unionWith"): {
-                        "a": stages,
-                        "from": "s",
-                        "coll": "s",
-                        "as": "x",
-                        "pipeline": stages,
-                    }
-                }
-            ]
+            around: Document = self.pick(
+                {"$facet": {"a": stages}},
+                {"$lookup": {"from": "s", "as": "x", "pipeline": stages}},
+                {"$unionWith": {"coll": "s", "pipeline": stages}},
+            )
+            stages = [around]
         return stages
 
     def stage(self, depth: int) -> Document:
