@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from bson import Code, Decimal128
+from bson import Decimal128
 from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.errors import CommandError, bad_value, wrong_type
@@ -116,14 +116,6 @@ class Command:
 _EMPTY = raw.encode({})
 _LENIENT = frozenset({"count", "distinct", "find", "mapReduce"})
 """Commands to which a collection's name of a wrong type is a bad name, to others a bad value."""
-_MAY_BE_CODE = frozenset({"comment", "map", "reduce", "finalize"})
-
-
-def refuse_code(name: str, fields: raw.Document) -> None:
-    """TypeMismatch (14) for JavaScript where no command takes it: decoded, it passes for a text."""
-    for field_name, value in fields.items():
-        if type(value) is Code and field_name not in _MAY_BE_CODE:
-            raise wrong_type(f"{name}.{field_name}", "string")
 
 
 def read(body: bytes, sequences: Mapping[str, bytes]) -> Command:
@@ -134,7 +126,6 @@ def read(body: bytes, sequences: Mapping[str, bytes]) -> Command:
     if not isinstance(db, str):
         raise CommandError(40571, "OP_MSG requests require a $db argument")
     check_database(db)
-    refuse_code(name, fields)
     if not sequences.keys().isdisjoint(fields):
         raise bad_value("a field is given both in the command and as a document sequence")
     return Command(name, db, fields, sequences)

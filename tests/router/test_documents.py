@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import uuid
 
+import bson
 import pymongo
 import pytest
 from bson import Binary, Code, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
@@ -287,3 +288,14 @@ def test_a_dropped_and_sharded_collection_is_followed(cluster, root, db):
             assert db.c.count_documents({}) == 1
     finally:
         assert second.stop() == 0
+
+
+@pytest.mark.parametrize("code", [Code("f()"), Code("f()", {}), Code("f()", {"a": [1]})])
+def test_code_is_no_text(code):
+    encoded = bson.encode({"a": code, "b": [code], "c": {"d": code}})
+    for read in (raw.shallow, raw.faithful):
+        found = read(encoded)
+        inner = raw.shallow(bytes(found["c"].raw))["d"]
+        assert not any(isinstance(one, str) for one in (found["a"], found["b"][0], inner))
+        assert raw.encode(found) == encoded
+    assert raw.deep(encoded)["a"] == code

@@ -158,7 +158,8 @@ def _written(
     )
     if name == "$merge" and not isinstance(options.get("into", ""), str | RawBSONDocument):
         raise CommandError(51178, "$merge 'into' field must be either a string or an object")
-    if not isinstance(resource.database, str) or not resource.collection:
+    named = all(isinstance(name, str) for name in resource)
+    if not named or not resource.collection:
         raise CommandError(9, f"{name} needs the name of a collection")
     for action in [*actions, *(["bypassDocumentValidation"] if bypass else [])]:
         yield Need(resource, action)

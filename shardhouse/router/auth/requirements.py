@@ -22,7 +22,7 @@ from shardhouse.router.auth.privileges import (
     Requirement,
     Resource,
 )
-from shardhouse.router.command import Command, check_database, refuse_code
+from shardhouse.router.command import Command, check_database
 from shardhouse.router.errors import CommandError, bad_value, missing_field
 from shardhouse.router.wire import raw
 
@@ -199,7 +199,6 @@ def explained(command: Command) -> Command:
     raw.fields(content)
     body = raw.shallow(content)
     name = next(iter(body), "")
-    refuse_code(name, body)
     return Command(name, command.db, body)
 
 
@@ -325,7 +324,9 @@ def _privileges(command: Command, action: str) -> Iterator[Requirement]:
         resource = raw.deep(content).get("resource")
         if not isinstance(resource, dict):
             raise bad_value("a privilege is {resource, actions}")
-        database = resource.get("db")
+        database = resource.get("db", "")
+        if not isinstance(database, str):
+            raise bad_value("a resource names its database by a text")
         # What reaches beyond one database is granted on `admin`, as the server does.
         yield Need(Resource(database) if database else Resource("admin"), action)
 

@@ -17,7 +17,7 @@ from shardhouse.router.catalog.cache import CONFIG, Database, Routing
 from shardhouse.router.catalog.chunks import RoutingTable
 from shardhouse.router.catalog.versions import UNSHARDED
 from shardhouse.router.command import Command
-from shardhouse.router.errors import CommandError, bad_value, unauthorized
+from shardhouse.router.errors import CommandError, bad_value, unauthorized, wrong_type
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
 from shardhouse.router.topology.monitor import SELECTION_TIMEOUT
@@ -152,9 +152,7 @@ class Call:
         """Take `$readPreference` from the command."""
         given = self.command.get("$readPreference", RawBSONDocument)
         if given is not None:
-            self.preference = raw.deep(given)
-            if self.preference.get("mode") not in _MODES:
-                raise bad_value("Could not parse $readPreference mode")
+            self.preference = _checked(raw.deep(given))
 
     async def run(
         self,
@@ -291,6 +289,20 @@ def at_home(database: Database) -> dict[str, Any]:
 def database_version(database: Database) -> dict[str, Any]:
     """The version for a command on a database as such."""
     return {} if database.version is None else {"databaseVersion": database.version}
+
+
+def _checked(preference: raw.Document) -> raw.Document:
+    mode, tags = preference.get("mode"), preference.get("tags", [])
+    if not isinstance(mode, str) or mode not in _MODES:
+        raise bad_value("Could not parse $readPreference mode")
+    if not isinstance(tags, list) or not all(isinstance(one, dict) for one in tags):
+        raise wrong_type("$readPreference.tags", "array")
+    staleness = preference.get("maxStalenessSeconds", -1)
+    if isinstance(staleness, bool) or not isinstance(staleness, int | float):
+        raise wrong_type("$readPreference.maxStalenessSeconds", "long")
+    if mode == "primary" and (any(tags) or staleness > 0):
+        raise bad_value("mode 'primary' has neither tags nor a limit of staleness")
+    return preference
 
 
 def owners(routing: Routing, database: Database) -> list[tuple[str, dict[str, Any]]]:

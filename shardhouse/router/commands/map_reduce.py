@@ -105,6 +105,8 @@ def _function(call: Call, name: str, *arguments: Any) -> dict[str, Any]:
 
 def _code(call: Call, name: str) -> Any:
     code = call.body.get(name)
+    if isinstance(code, raw.Verbatim):
+        code = raw.deep(raw.encode({"": code}))[""]
     if not isinstance(code, str):  # Code is a text too
         raise bad_value(f"'{name}' must be of string or code type")
     if isinstance(code, Code) and code.scope:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import bson
-from bson import Binary
-from bson.codec_options import CodecOptions, DatetimeConversion
+from bson import Binary, Code
+from bson.codec_options import CodecOptions, DatetimeConversion, TypeDecoder, TypeRegistry
 from bson.errors import InvalidBSON, InvalidDocument
 from bson.raw_bson import RawBSONDocument
 
@@ -21,9 +21,6 @@ Document = dict[str, Any]
 _INT32 = struct.Struct("<i")
 _int32 = _INT32.unpack_from
 
-RAW: CodecOptions[RawBSONDocument] = CodecOptions(
-    document_class=RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_MS
-)
 EXACT: CodecOptions[dict[str, Any]] = CodecOptions(
     document_class=dict, datetime_conversion=DatetimeConversion.DATETIME_MS
 )
@@ -45,11 +42,9 @@ _SIZES = [_FIXED.get(kind, -1 - _PREFIXED.get(kind, -1 - _ODD)) for kind in rang
 
 
 _STRING, _OBJECT, _ARRAY, _BINARY = 0x02, 0x03, 0x04, 0x05
-_UNFAITHFUL = frozenset({0x06, 0x0B, 0x0C, 0x0E})
-"""Undefined, regular expressions, DBPointers and symbols: they decode to something else, or lose
-flags."""
-_MAY_BE_ODD = frozenset({_BINARY, 0x0D, 0x0F})
-"""Binary values of wrong sizes, code that is no text: servers store what nothing decodes."""
+_UNFAITHFUL = frozenset({0x06, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F})
+"""Undefined, regular expressions, DBPointers, code and symbols: they decode to something else, or
+lose flags."""
 
 
 class Element(NamedTuple):
@@ -66,6 +61,23 @@ class Verbatim:
 
     kind: int
     value: bytes
+
+
+class _CodeDecoder(TypeDecoder):
+    """JavaScript, which Python's BSON library decodes to a kind of `str`: here it is no text."""
+
+    bson_type = Code
+
+    def transform_bson(self, value: Code) -> Verbatim:
+        encoded = encode({"": value})
+        return Verbatim(encoded[4], encoded[6:-1])
+
+
+RAW: CodecOptions[RawBSONDocument] = CodecOptions(
+    document_class=RawBSONDocument,
+    datetime_conversion=DatetimeConversion.DATETIME_MS,
+    type_registry=TypeRegistry([_CodeDecoder()]),
+)
 
 
 def text(encoded: bytes) -> str:
@@ -225,7 +237,7 @@ def _faithful(kind: int, value: bytes) -> Any:
     try:
         return bson.decode(assembled([bytes((kind, 0)), value]), EXACT)[""]
     except InvalidBSON:
-        if kind not in _MAY_BE_ODD:
+        if kind != _BINARY:  # servers store those of wrong sizes, too, which nothing decodes
             raise
         return Verbatim(kind, value)
 

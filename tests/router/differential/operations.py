@@ -446,7 +446,7 @@ def view_writes(draw: st.DrawFn) -> Operation:
 
 
 _STRANGE_NAMES: Sequence[Any] = (
-    "", "$x", "a..b", ".a", "a.", "system.x", "a\0b", 5, {}, None, "$cmd",
+    "", "$x", "a..b", ".a", "a.", "system.x", "a\0b", 5, {}, None, "$cmd", Code("f"),
 )  # fmt: skip
 _NAMING: Sequence[Mapping[str, Any]] = (
     {"find": 1}, {"count": 1}, {"aggregate": 1, "pipeline": [], "cursor": {}},
