@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 
 from shardhouse.router.wire import messages, raw
 from tests.router.cluster import RouterProcess, free_port, until
+from tests.router.fuzz.wire import logged_in
 
 
 def talk(port: int, *frames: bytes, timeout: float = 10.0) -> bytes:
@@ -107,6 +108,22 @@ def test_nonsense_is_answered_with_an_error_or_done(root, cluster, db, command, 
         with contextlib.suppress(TypeError):
             code = code_of(lambda more=more: root.admin.command({command: value, **more}))
             assert code != 1, f"internal error for {command}: {value!r} {more}"
+
+
+@pytest.mark.parametrize(
+    ("preference", "code"),
+    [
+        ({"mode": {}}, 2), ({"mode": "nowhere"}, 2), ({}, 2),
+        ({"mode": "nearest", "tags": "dc"}, 14), ({"mode": "nearest", "tags": ["dc"]}, 14),
+        ({"mode": "nearest", "maxStalenessSeconds": "x"}, 14),
+        ({"mode": "primary", "tags": [{"dc": "a"}]}, 2),
+        ({"mode": "primary", "maxStalenessSeconds": 120}, 2),
+    ],
+)  # fmt: skip
+def test_read_preferences_have_to_make_sense(cluster, preference, code):
+    with logged_in(cluster.router.port, 10) as wire:
+        reply = wire.ask({"find": "c", "$readPreference": preference}, db="app")
+        assert reply.get("code") == code, reply
 
 
 def test_moretocome_is_not_answered_and_checksums_are_returned(cluster):
