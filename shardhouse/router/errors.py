@@ -191,6 +191,11 @@ def wrong_type(field: str, expected: str) -> CommandError:
     return CommandError(14, f"BSON field '{field}' is the wrong type, expected type '{expected}'")
 
 
+def negative(field: str, value: int) -> CommandError:
+    """Error 51024: the field counts something."""
+    return CommandError(51024, f"BSON field '{field}' value must be >= 0, actual value '{value}'")
+
+
 def missing_field(field: str) -> CommandError:
     """Error 40414: the command cannot do without the field."""
     return CommandError(40414, f"BSON field '{field}' is missing but a required field")

@@ -18,7 +18,7 @@ from shardhouse.router.catalog.values import sort_key
 from shardhouse.router.commands import change_streams, current_op, merged_reads, snapshots
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, at_home, owners
 from shardhouse.router.commands.cursors import empty, opened
-from shardhouse.router.errors import CommandError, ShardReplyError, bad_value
+from shardhouse.router.errors import CommandError, ShardReplyError, bad_value, negative
 from shardhouse.router.transactions.merging import find_as_pipeline
 from shardhouse.router.upstream.client import Reply
 from shardhouse.router.upstream.encoder import ClusterCursorId, DirectCursorId, has_change_stream
@@ -157,7 +157,7 @@ async def count(call: Call) -> raw.Document:
     if limit > _MOST:
         raise bad_value("limit value for count cannot be min long")
     if skip < 0:
-        raise CommandError(51024, f"BSON field 'skip' value must be >= 0, actual value '{skip}'")
+        raise negative("skip", skip)
     command = call.build("count", call.command.collection)
 
     async def attempt(routing: Routing) -> raw.Document:

@@ -15,6 +15,7 @@ from typing import Any
 from bson import Int64
 
 from shardhouse.router.command import truncated
+from shardhouse.router.errors import negative
 from shardhouse.router.wire import raw
 
 _ALONE = frozenset(
@@ -70,6 +71,9 @@ def divide_find(command: Mapping[str, Any]) -> Division:
     """Divide a find: skip and limit count what all shards found."""
     fields = dict(command)
     skip, limit = truncated(fields.pop("skip", 0) or 0), truncated(fields.pop("limit", 0) or 0)
+    for name, number in (("skip", skip), ("limit", limit)):
+        if number < 0:
+            raise negative(name, number)
     batch = fields.pop("batchSize", None)
     if fields.pop("singleBatch", False) and not limit:
         limit = truncated(batch or 101)
