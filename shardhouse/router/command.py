@@ -11,7 +11,7 @@ from typing import Any
 from bson import Decimal128
 from bson.raw_bson import RawBSONDocument
 
-from shardhouse.router.errors import CommandError, bad_value, wrong_type
+from shardhouse.router.errors import CommandError, bad_value, negative, wrong_type
 from shardhouse.router.wire import raw
 
 _BAD_IN_DATABASE = frozenset('/\\. "$\0')
@@ -85,10 +85,18 @@ class Command:
         if value is None:
             return 0
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-            if name == "limit":
+            if (self.name, name) == ("count", "limit"):
                 raise bad_value("limit value is not a valid number")
             raise wrong_type(f"{self.name}.{name}", "long")
         return truncated(value)
+
+    def counts(self, *names: str) -> dict[str, int]:
+        """Those of the fields that are given, as numbers not below zero."""
+        found = {name: self.whole(name) for name in names if name in self.body}
+        for name, number in found.items():
+            if number < 0:
+                raise negative(name, number)
+        return found
 
     def document(self, name: str) -> bytes:
         """The bytes of an embedded document; of an empty one if it is missing."""

@@ -90,6 +90,22 @@ def test_statistics_of_all_shards(db, root, sharded):
     assert code_of(lambda: db.command("convertToCapped", "c", size=1000)) == 20
 
 
+def test_fields_that_tools_send_are_taken_or_overlooked_as_by_a_server(db, sharded):
+    """mongorestore asks for indexes so; older tools ask for statistics with more than we know."""
+    index = {"key": {"v": 1}, "name": "v_1", "unknown": True}
+    answer = db.command("createIndexes", "c", indexes=[index], ignoreUnknownIndexOptions=True)
+    assert all(one["numIndexesAfter"] > one["numIndexesBefore"] for one in answer["raw"].values())
+    for name in ("collStats", "validate", "planCacheClear", "planCacheListFilters"):
+        assert db.command(name, "c", unknown=1)["ok"] == 1
+    assert db.command("dbStats", unknown=1)["ok"] == 1
+    assert db.command("dataSize", sharded, unknown=1)["ok"] == 1
+    change = {"query": {"k": 1}, "update": {"$set": {"z": 1}}}
+    assert db.command("findAndModify", "c", **change, batchSize=1, singleBatch=True)["value"]
+    deletes = [{"q": {"k": 1}, "limit": 1}]
+    assert db.command("delete", "c", deletes=deletes, bypassDocumentValidation=True)["n"] == 1
+    assert code_of(lambda: db.command("find", "c", unknown=1)) == 40415
+
+
 @pytest.mark.parametrize("key", [None, {"m": "hashed"}])
 def test_statistics_of_a_time_series(db, root, key):
     options = {"timeField": "t", "metaField": "m"}

@@ -100,7 +100,8 @@ class Call:
     def build(self, name: str, value: Any, source: Command | None = None) -> raw.Document:
         """A command for a shard: `name` with `value`, and the client's fields that `name` accepts.
 
-        Any other field of the client's is an error, as it is in a server. Concerns are filled in.
+        Any other field of the client's is an error where it is one in a server. Concerns are
+        filled in.
         """
         source = source or self.command
         rule = RULES[name]
@@ -108,7 +109,7 @@ class Call:
         for argument, content in itertools.islice(source.body.items(), 1, None):
             if argument in rule.client:
                 built[argument] = content
-            elif argument not in CLIENT_GENERIC:
+            elif argument not in CLIENT_GENERIC and not rule.lenient:
                 unknown = f"BSON field '{source.name}.{argument}' is an unknown field."
                 raise CommandError(40415, unknown)
         self._check_time_limit()

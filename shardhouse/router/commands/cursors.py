@@ -15,7 +15,7 @@ from shardhouse.router.auth.privileges import Need, Requirement, Resource
 from shardhouse.router.commands import change_streams, snapshots
 from shardhouse.router.commands.call import Call
 from shardhouse.router.cursors import Cursor
-from shardhouse.router.errors import CommandError, missing_field, negative, unauthorized, wrong_type
+from shardhouse.router.errors import CommandError, missing_field, unauthorized, wrong_type
 from shardhouse.router.streams.stream import ChangeStream
 from shardhouse.router.upstream.client import Reply
 from shardhouse.router.upstream.encoder import ClusterCursorId, DirectCursorId
@@ -98,9 +98,7 @@ def _check_get_more(call: Call) -> None:
     if not collection:
         raise CommandError(73, "Collection names cannot be empty")
     call.build("getMore", call.command.value)
-    size = call.command.whole("batchSize")
-    if size < 0:
-        raise negative("batchSize", size)
+    call.command.counts("batchSize")
 
 
 async def _continue(call: Call, cursor: Cursor) -> raw.Document:

@@ -33,7 +33,8 @@ _SHARED = ("collation", "let", "allowDiskUse", "comment", "maxTimeMS")
 
 async def find(call: Call, routing: Routing, command: Mapping[str, Any]) -> raw.Document:
     """find."""
-    division = divide_find(command)
+    numbers = call.command.counts("skip", "limit", "batchSize")
+    division = divide_find({**command, **numbers})
     return await _merged(call, routing, division, division.shards)
 
 

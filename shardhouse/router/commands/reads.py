@@ -18,7 +18,7 @@ from shardhouse.router.catalog.values import sort_key
 from shardhouse.router.commands import change_streams, current_op, merged_reads, snapshots
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, at_home, owners
 from shardhouse.router.commands.cursors import empty, opened
-from shardhouse.router.errors import CommandError, ShardReplyError, bad_value, negative
+from shardhouse.router.errors import CommandError, ShardReplyError, bad_value
 from shardhouse.router.transactions.merging import find_as_pipeline
 from shardhouse.router.upstream.client import Reply
 from shardhouse.router.upstream.encoder import ClusterCursorId, DirectCursorId, has_change_stream
@@ -50,7 +50,8 @@ async def find(call: Call) -> raw.Document:
                 if error.code != SHARDED_VIEW:
                     raise
                 if call.transaction is not None:
-                    pipeline, hint = find_as_pipeline(call.body)
+                    numbers = call.command.counts("skip", "limit", "batchSize")
+                    pipeline, hint = find_as_pipeline({**call.body, **numbers})
                     return await merged_reads.view(call, error, pipeline, hint)
             else:
                 return opened(call, reply, namespace, DirectCursorId)
@@ -153,11 +154,10 @@ def _aggregate_target(call: Call, routing: Routing, *, plain: bool) -> Target | 
 async def count(call: Call) -> raw.Document:
     """count: each shard's number, summed; skip and limit apply to the sum."""
     namespace = call.command.namespace
-    skip, limit = call.command.whole("skip"), abs(call.command.whole("limit"))
+    skip = call.command.counts("skip").get("skip", 0)
+    limit = abs(call.command.whole("limit"))
     if limit > _MOST:
         raise bad_value("limit value for count cannot be min long")
-    if skip < 0:
-        raise negative("skip", skip)
     command = call.build("count", call.command.collection)
 
     async def attempt(routing: Routing) -> raw.Document:

@@ -14,8 +14,6 @@ from typing import Any
 
 from bson import Int64
 
-from shardhouse.router.command import truncated
-from shardhouse.router.errors import negative
 from shardhouse.router.wire import raw
 
 _ALONE = frozenset(
@@ -68,15 +66,12 @@ def divide(stages: Sequence[tuple[str, Any]]) -> Division:
 
 
 def divide_find(command: Mapping[str, Any]) -> Division:
-    """Divide a find: skip and limit count what all shards found."""
+    """Divide a find, whose numbers are integers: skip and limit count what all shards found."""
     fields = dict(command)
-    skip, limit = truncated(fields.pop("skip", 0) or 0), truncated(fields.pop("limit", 0) or 0)
-    for name, number in (("skip", skip), ("limit", limit)):
-        if number < 0:
-            raise negative(name, number)
+    skip, limit = fields.pop("skip", 0), fields.pop("limit", 0)
     batch = fields.pop("batchSize", None)
     if fields.pop("singleBatch", False) and not limit:
-        limit = truncated(batch or 101)
+        limit = batch or 101
     rest: list[Stage] = [{"$skip": Int64(skip)}] if skip else []
     bound = min(skip + limit, 2**63 - 1) if limit else None
     if bound is not None:
@@ -98,7 +93,7 @@ def find_as_pipeline(command: Mapping[str, Any]) -> tuple[list[Stage], Any]:
         sort, hint = None, sort
     limit = command.get("limit")
     if command.get("singleBatch") and not limit:
-        limit = Int64(truncated(command.get("batchSize") or 101))
+        limit = Int64(command.get("batchSize") or 101)
     given = {
         "$match": command.get("filter"), "$sort": sort, "$skip": command.get("skip"),
         "$limit": limit, "$project": command.get("projection"),

@@ -42,6 +42,8 @@ class Rule:
     read_concern: bool = False
     write_concern: bool = False
     cluster: bool = False
+    lenient: bool = False
+    """Whether servers overlook fields they do not know, which then are not sent to any."""
 
     @cached_property
     def fields(self) -> frozenset[str]:
@@ -51,14 +53,14 @@ class Rule:
 
 def _rule(
     client: str = "", internal: frozenset[str] | str = VERSIONS, *, concerns: str = "",
-    cluster: bool = False,
+    cluster: bool = False, lenient: bool = False,
 ) -> Rule:  # fmt: skip
     added = _words(internal) if isinstance(internal, str) else internal
     read, write = "r" in concerns, "w" in concerns
     extra = {"readConcern"} if read else set()
     if write:
         extra.add("writeConcern")
-    return Rule(_words(client), added | extra | GENERIC, read, write, cluster)
+    return Rule(_words(client), added | extra | GENERIC, read, write, cluster, lenient)
 
 
 _DIRECT_WRITE = VERSIONS | TRANSACTION | {"stmtIds", "readConcern"}
@@ -105,10 +107,10 @@ RULES: Mapping[str, Rule] = {
     # writes
     "insert": _rule("documents ordered bypassDocumentValidation", _DIRECT_WRITE, concerns="w"),
     "update": _rule("updates ordered bypassDocumentValidation let", _DIRECT_WRITE, concerns="w"),
-    "delete": _rule("deletes ordered let", _DIRECT_WRITE, concerns="w"),
+    "delete": _rule("deletes ordered bypassDocumentValidation let", _DIRECT_WRITE, concerns="w"),
     "findAndModify": _rule(
         "query sort remove update new fields upsert bypassDocumentValidation collation arrayFilters"
-        " hint let",
+        " hint let batchSize singleBatch",
         _DIRECT_WRITE,
         concerns="w",
     ),
@@ -118,26 +120,32 @@ RULES: Mapping[str, Rule] = {
     "clusterUpdate": _rule(
         "updates ordered bypassDocumentValidation let", _NONE, concerns="w", cluster=True
     ),
-    "clusterDelete": _rule("deletes ordered let", _NONE, concerns="w", cluster=True),
+    "clusterDelete": _rule(
+        "deletes ordered bypassDocumentValidation let", _NONE, concerns="w", cluster=True
+    ),
     # collections, indexes, databases
     "create": _rule(_CREATE, _DDL | TRANSACTION | {"readConcern"}, concerns="w"),
-    "createIndexes": _rule("indexes commitQuorum", _DIRECT_READ | {"readConcern"}, concerns="w"),
+    "createIndexes": _rule(
+        "indexes commitQuorum ignoreUnknownIndexOptions",
+        _DIRECT_READ | {"readConcern"},
+        concerns="w",
+    ),
     "listCollections": _rule("filter nameOnly authorizedCollections cursor", _DDL),
-    "listIndexes": _rule("cursor", VERSIONS),
+    "listIndexes": _rule("cursor includeBuildUUIDs includeIndexBuildInfo", VERSIONS),
     "listDatabases": _rule("filter nameOnly authorizedDatabases", _NONE),
-    "dbStats": _rule("scale freeStorage", VERSIONS),
-    "collStats": _rule("scale", VERSIONS),
-    "validate": _rule("full repair metadata background checkBSONConformance", VERSIONS),
-    "dataSize": _rule("keyPattern min max estimate", VERSIONS),
+    "dbStats": _rule("scale freeStorage", lenient=True),
+    "collStats": _rule("scale", lenient=True),
+    "validate": _rule("full repair metadata background checkBSONConformance", lenient=True),
+    "dataSize": _rule("keyPattern min max estimate", lenient=True),
     "convertToCapped": _rule("size", VERSIONS, concerns="w"),
     "mapReduce": _rule(
         "map reduce out query sort limit finalize scope jsMode verbose bypassDocumentValidation"
         " collation",
         VERSIONS | {"readConcern", "writeConcern"},
     ),
-    "planCacheClear": _rule("query sort projection collation", VERSIONS),
-    "planCacheClearFilters": _rule("query sort projection collation", VERSIONS),
-    "planCacheListFilters": _rule("", VERSIONS),
+    "planCacheClear": _rule("query sort projection collation", lenient=True),
+    "planCacheClearFilters": _rule("query sort projection collation", lenient=True),
+    "planCacheListFilters": _rule(lenient=True),
     "planCacheSetFilter": _rule("query sort projection collation indexes", VERSIONS),
     "setIndexCommitQuorum": _rule("indexNames commitQuorum", VERSIONS, concerns="w"),
     "filemd5": _rule("root partialOk", VERSIONS),
