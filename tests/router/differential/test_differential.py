@@ -46,7 +46,7 @@ class Pair:
         )
         if equal(operation, here, there):
             return
-        assert lawful(operation, here, there) is not None, _described(operation, here, there)
+        assert lawful(operation, here, there), _described(operation, here, there)
         self.reset()  # what comes next starts from the same content again
 
     def compare_content(self, operation: Operation) -> None:
