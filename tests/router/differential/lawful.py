@@ -83,6 +83,16 @@ def _duplicate_there(operation: Operation, here: Answer, there: Answer) -> bool:
     )
 
 
+def _went_on(operation: Operation, here: Answer, there: Answer) -> bool:
+    """An ordered batch which a duplicate ended there, and something later here."""
+    ends = [answer.reply.get("writeErrors", [{}])[0] for answer in (here, there)]
+    return ends[1].get("code") == 11000 and ends[0].get("index", -1) > ends[1]["index"]
+
+
+def _internal_stage(operation: Operation, here: Answer, there: Answer) -> bool:
+    return any(name in str(operation.command) for name in ("$mergeCursors", "$_internal"))
+
+
 def _of(*names: str) -> Test:
     return lambda operation, here, there: operation.name in names
 
@@ -189,6 +199,13 @@ LAWFUL: Sequence[Difference] = (
         _of("explain"),
     ),
     Difference(
+        "stages that only routers may send are nobody else's",
+        "Shards trust what a router sends.",
+        "error 40324; a server looks at the options first",
+        {40324: ANYTHING},
+        _internal_stage,
+    ),
+    Difference(
         "unique indexes of a sharded collection begin with its shard key",
         "No index spans shards.",
         "error 67",
@@ -206,7 +223,7 @@ def lawful(operation: Operation, here: Answer, there: Answer) -> Sequence[Differ
         return ()
     own, theirs = errors(here) - errors(there), errors(there) or {SUCCESS}
     applying = [one for one in LAWFUL if one.applies(operation, here, there)]
-    if not own:
+    if not own or _went_on(operation, here, there):
         return [one for one in applying if not one.answers]
     fitting = [one for one in applying if own & one.answers.keys()]
     told = [(code, one.answers[code]) for one in fitting for code in own & one.answers.keys()]
