@@ -145,6 +145,8 @@ def _written(
         spec = options
     else:
         into = options.get("into")
+        if into is None and not isinstance(argument, str):
+            raise missing_field("$merge.into")
         target = into if isinstance(into, str) else target
         spec = _options(into)
         actions = []

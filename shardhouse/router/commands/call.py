@@ -119,7 +119,12 @@ class Call:
         if rule.read_concern:
             built["readConcern"] = self.read_concern()
         elif "readConcern" in source.body:
-            self.read_concern()  # at least it must be one
+            self.read_concern()  # it has to be one
+            level = raw.deep(source.body["readConcern"]).get("level", "local")
+            if level != "local" and "autocommit" not in self.body:
+                raise CommandError(
+                    72, f"Command {source.name} does not support read concern {level}"
+                )
         if name in _READS and "writeConcern" in source.body:
             raise CommandError(72, "Command does not support writeConcern")
         if rule.write_concern:

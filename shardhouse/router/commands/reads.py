@@ -186,7 +186,8 @@ async def count(call: Call) -> raw.Document:
 async def _count_by_pipeline(call: Call, routing: Routing, skip: int, limit: int) -> raw.Document:
     pipeline: list[dict[str, Any]] = [{"$match": call.body.get("query") or {}}]
     pipeline += [{"$skip": Int64(skip)}] if skip else []
-    pipeline += [{"$limit": Int64(limit)}] if limit else []
+    # A server refuses a limit of 0, too, where a count has to be done by a pipeline.
+    pipeline += [{"$limit": Int64(limit)}] if "limit" in call.body else []
     found = await _first_result(call, routing, [*pipeline, {"$count": "n"}])
     return {"n": found.get("n", 0)}
 
