@@ -68,6 +68,13 @@ def test_equal_numbers_of_different_types_are_one_key():
     assert len(keys) == 1
 
 
+@pytest.mark.parametrize("text", ["NaN", "sNaN", "-sNaN"])
+def test_all_that_are_no_numbers_are_one_key(text):
+    odd = element(Decimal128(text))
+    assert sort_key(*odd) == sort_key(*element(float("nan")))
+    assert hashed(*odd) == hashed(*element(0))
+
+
 @pytest.mark.parametrize("value", [5, Int64(5), 5.0, 5.9, Decimal128("5.4")])
 def test_the_hash_of_a_number_is_the_published_formula(value):
     digest = hashlib.md5(struct.pack("<iiq", 0, 10, 5)).digest()[:8]

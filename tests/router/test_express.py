@@ -138,6 +138,14 @@ def ground(tmp_path):
         yield made
 
 
+def nested(depth):
+    """A document in a document, and so on: more than the interpreter follows."""
+    encoded = raw.encode({})
+    for _ in range(depth):
+        encoded = raw.assembled([b"\x03a\0", encoded])
+    return RawBSONDocument(encoded)
+
+
 def find(**more):
     return {"find": "orders", "filter": {"k": 1}, "lsid": LSID, "$db": "shop", **more}
 
@@ -227,6 +235,9 @@ def test_it_goes_to_the_shard_that_owns_it(ground, command, sequence, shard):
         {"insert": "orders", "$db": "shop"},
         {"insert": "orders", "documents": [{"_id": 1, "k": [1]}], "$db": "shop"},
         {"insert": "log", "documents": [{"_id": 1}], "txnNumber": Int64(1), "$db": "shop"},
+        {"insert": "log", "documents": [{"_id": 1}], "lsid": LSID, "txnNumber": None,
+         "$db": "shop"},
+        find(filter={"k": nested(900)}),
         {"insert": "log", "documents": [{"_id": 1}], "writeConcern": {"j": True}, "$db": "shop"},
         {"insert": "log", "documents": [{"_id": 1}], "writeConcern": 1, "$db": "shop"},
         {"update": "orders", "updates": [{"q": {"_id": 1}, "u": {"$set": {"a": 1}}}],
@@ -246,7 +257,8 @@ def test_messages_that_are_not_simple_are_left_alone(ground):
     assert ground.start(find(), flags=messages.CHECKSUM) is None
     assert ground.start(find(), flags=messages.MORE_TO_COME) is None
     assert ground.start(find(), flags=messages.EXHAUST_ALLOWED) is None
-    assert ground.start(find(), ("other", [{}])) is None
+    for name in ("other", ""):
+        assert ground.start(find(), (name, [{}])) is None
     twice = raw.assembled([*raw.pieces(bson.encode(find())).values(), raw.element("limit", 1)] * 2)
     assert (
         express.start(ground.router, ground.session, messages.op_msg(1, 0, twice), print, print)

@@ -294,3 +294,18 @@ def test_databases_may_not(asker):
     """As the config servers say, who look for the name in any case."""
     reply = Asker(asker.wire, "odd_\udcff").reply({"insert": "log", "documents": [{"_id": 1}]})
     assert reply["code"] == 51091
+
+
+def test_what_is_nested_too_deep_is_refused_on_every_way(asker):
+    key = raw.encode({})
+    for _ in range(900):
+        key = raw.assembled([b"\x03a\0", key])
+    nested = RawBSONDocument(key, raw.RAW)
+    for name in ("accounts", "log"):
+        asker.ask({"find": name, "filter": {"k": 1}})  # now all is known for the short way
+        for command in (
+            {"find": name, "filter": {"k": nested}},
+            {"insert": name, "documents": [{"_id": 1, "k": nested}]},
+            {"aggregate": name, "pipeline": [{"$match": {"k": nested}}], "cursor": {}},
+        ):
+            assert asker.reply(command)["code"] == 15, command

@@ -71,7 +71,8 @@ def _number(kind: int, value: bytes) -> int | float | Decimal:
 
 
 def _is_nan(number: float | Decimal) -> bool:
-    return math.isnan(number)
+    # A signaling NaN, which can be stored, is nothing `math` takes.
+    return number.is_nan() if isinstance(number, Decimal) else math.isnan(number)
 
 
 def hashed(kind: int, value: bytes) -> tuple[int, bytes]:

@@ -82,6 +82,8 @@ async def answer(
         raise
     except BSONError as error:
         reply = CommandError(22, f"Invalid BSON: {error}").document
+    except RecursionError:  # only documents are followed as deep as a client likes
+        reply = CommandError(15, "a document exceeds the maximum nested object depth").document
     except Exception as error:
         # One command's bug must neither end the connection nor tell the client how we are built.
         router.log.mistake("COMMAND", error, session.context, command=command.name)

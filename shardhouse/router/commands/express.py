@@ -45,7 +45,7 @@ from shardhouse.router.upstream.encoder import DirectCursorId, Encoded, splice
 from shardhouse.router.wire import messages, raw
 from shardhouse.router.wire.messages import Request
 
-_STRING, _OBJECT, _ARRAY, _INT32 = 0x02, 0x03, 0x04, 0x10
+_STRING, _OBJECT, _ARRAY, _INT32, _INT64 = 0x02, 0x03, 0x04, 0x10, 0x12
 _NEGATIVE = 0x80
 _OK = raw.element("ok", 1.0)
 _EMPTY = raw.encode({})
@@ -137,7 +137,8 @@ def start(
         return None
     try:
         passage, command = _prepared(router, session, messages.parse(frame), interrupt)
-    except (_NotHereError, BSONError, CommandError, ProtocolError):
+    except Exception:
+        # Whatever is the matter with it, be it even a mistake of ours, the ordinary way tells it.
         return None
     router.cluster.send(passage.errand, command, done)
     return passage
@@ -167,10 +168,11 @@ def _prepared(
     else:
         shard = _owner(routing.table, name, statement, found)
         fields |= routing.table.version_encoded(shard)
+    numbered = "txnNumber" in found
+    if numbered and (found["txnNumber"][0] != _INT64 or "lsid" not in found):
+        raise _NotHereError  # null is no number, for one: such a write may not be repeated
     if "lsid" in found:
         fields["lsid"] = _stamped(found["lsid"], user)
-    elif "txnNumber" in found:
-        raise _NotHereError
     fields[kind.concern] = _concern(router, kind, found)
     fields["$audit"] = b"\x03$audit\0" + user.impersonation.raw
     if session.forwarded is not None:
@@ -182,7 +184,7 @@ def _prepared(
         raise _NotHereError
     operation = router.operations.begin(session, request, interrupt)
     operation.user = user
-    return Passage(request, name, allowed, errand, "txnNumber" in found, operation), command
+    return Passage(request, name, allowed, errand, numbered, operation), command
 
 
 def _user(router: Router, session: ClientSession) -> User:
@@ -267,7 +269,9 @@ def _owner(table: RoutingTable, name: str, statement: bytes, found: Mapping[str,
 def _statement(kind: _Kind, request: Request, found: Mapping[str, bytes]) -> bytes:
     """The only statement of a write, nothing for a read."""
     name = kind.statements
-    if not name and not request.sequences:
+    if not name:
+        if request.sequences:
+            raise _NotHereError
         return b""
     payload = request.sequences.get(name)
     if payload is None:
