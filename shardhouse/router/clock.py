@@ -150,9 +150,10 @@ class Clock:
             raise CommandError(
                 25, "No keys found for HMAC that is valid for the given cluster time"
             )
-        if not hmac.compare_digest(
-            _sign(key, _packed(time) | _RANGE), bytes(signature.get("hash", b""))
-        ):
+        told = signature.get("hash")
+        if not isinstance(told, bytes):
+            raise CommandError(14, "$clusterTime.signature.hash must be binary data")
+        if not hmac.compare_digest(_sign(key, _packed(time) | _RANGE), told):
             raise CommandError(206, "Time-proof did not match the cluster time")
 
     def _set(self, time: Timestamp) -> None:

@@ -7,7 +7,10 @@ import json
 
 import pytest
 from bson import Decimal128, Int64, ObjectId, Timestamp
+from bson.raw_bson import RawBSONDocument
 
+from shardhouse.router import client_metadata
+from shardhouse.router.auth.users import Users
 from shardhouse.router.clock import Clock
 from shardhouse.router.cursors import Cursor, Cursors
 from shardhouse.router.errors import CommandError, NodeUnreachableError, ShardReplyError
@@ -17,6 +20,7 @@ from shardhouse.router.parameters import Parameters
 from shardhouse.router.topology import description
 from shardhouse.router.upstream.encoder import DirectCursorId, encode
 from shardhouse.router.upstream.pool import Pool
+from shardhouse.router.wire import raw
 
 
 @pytest.fixture
@@ -212,6 +216,9 @@ def test_a_signed_time_is_accepted_by_another_router():
         ({"signature": {"hash": b"\0" * 20, "keyId": Int64(2)}}, 206),
         ({"signature": {"hash": b"\0" * 20, "keyId": Int64(0)}}, 25),
         ({"signature": None}, 25),
+        ({"signature": {"hash": 20, "keyId": Int64(2)}}, 14),
+        ({"signature": {"hash": "text", "keyId": Int64(2)}}, 14),
+        ({"signature": {"keyId": Int64(2)}}, 14),
         ({"clusterTime": 5}, 14),
     ],
 )
@@ -249,6 +256,67 @@ def test_access_control_cannot_be_lost_by_an_empty_setting(tmp_path):
     with pytest.raises(OptionError, match="keyFile"):
         parse(["--config", str(file)])
     assert not parse(["--configdb", "cfg/a:1"]).access_control
+
+
+DRIVER = {"driver": {"name": "d", "version": "1"}, "os": {"type": "Linux"}}
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ({**DRIVER, "more": "x" * 500}, 185),
+        ({**DRIVER, "application": {"name": "x" * 129}}, 184),
+        ({**DRIVER, "application": {"name": 1}}, 14),
+        ({**DRIVER, "application": 1}, 14),
+        ({**DRIVER, "driver": {"name": "d"}}, 183),
+        ({**DRIVER, "driver": {"name": 1, "version": "1"}}, 14),
+        ({"driver": DRIVER["driver"]}, 183),
+        ({"os": DRIVER["os"]}, 183),
+        ({**DRIVER, "os": {"type": 1}}, 14),
+        (None, 14),
+    ],
+)
+def test_what_a_driver_says_of_itself_is_judged_as_a_server_does(told, code):
+    document = told and RawBSONDocument(raw.encode(told), raw.RAW)
+    with pytest.raises(CommandError) as refused:
+        client_metadata.read(document)
+    assert refused.value.code == code
+
+
+def test_what_a_driver_may_say_is_kept():
+    told = {**DRIVER, "application": {"name": "x" * 128}, "platform": "CPython"}
+    assert client_metadata.read(RawBSONDocument(raw.encode(told), raw.RAW)) == told
+
+
+def test_a_user_read_before_a_change_is_not_remembered_after_it():
+    asked, told = [], []
+
+    async def ask(command):
+        asked.append(command)
+        answer = asyncio.get_running_loop().create_future()
+        told.append(answer)
+        return await answer
+
+    def document(action):
+        privilege = {"resource": {"db": "shop", "collection": ""}, "actions": [action]}
+        return {"users": [{"user": "ann", "db": "admin", "inheritedPrivileges": [privilege]}]}
+
+    async def scenario():
+        users = Users(ask)
+        early = asyncio.create_task(users.get("admin", "ann"))
+        await asyncio.sleep(0)
+        users.forget()
+        told[0].set_result(document("insert"))
+        await early
+        assert users.known("admin", "ann") is None
+        late = asyncio.create_task(users.get("admin", "ann"))
+        await asyncio.sleep(0)
+        told[1].set_result(document("find"))
+        user = await late
+        assert users.known("admin", "ann") is user
+        assert len(asked) == 2
+
+    asyncio.run(scenario())
 
 
 def test_old_times_need_no_signature():

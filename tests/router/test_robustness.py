@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 
 from shardhouse.router.wire import messages, raw
 from tests.router.cluster import RouterProcess, free_port, until
-from tests.router.fuzz.wire import logged_in
+from tests.router.fuzz.wire import Wire, logged_in
 
 
 def talk(port: int, *frames: bytes, timeout: float = 10.0) -> bytes:
@@ -218,3 +218,11 @@ def test_a_stop_is_clean_and_the_log_keeps_secrets(cluster, db):
 def test_wrong_options_end_with_a_readable_message(tmp_path, cluster):
     router = RouterProcess(tmp_path, "nonsense", cluster.key_file)
     assert router.process.wait(timeout=10) == 2
+
+
+def test_a_stranger_cannot_have_much_remembered_of_himself(cluster):
+    told = {"driver": {"name": "d" * 10**6, "version": "1"}, "os": {"type": "Linux"}}
+    with Wire(cluster.router.port) as stranger:
+        for command in ("hello", "isMaster"):
+            assert stranger.ask({command: 1, "client": told})["code"] == 185
+        assert stranger.ask({"hello": 1})["ok"] == 1

@@ -82,6 +82,7 @@ class Users:
         self._ask = ask
         self._known: dict[tuple[str, str], User] = {}
         self._generation: ObjectId | None = None
+        self._changes = 0
 
     def known(self, database: str, name: str) -> User | None:
         """The user, if it need not be asked for."""
@@ -93,6 +94,7 @@ class Users:
         known = self._known.get(key)
         if known is not None:
             return known
+        changes = self._changes
         reply = await self._ask(
             {
                 "usersInfo": {"user": name, "db": database},
@@ -102,14 +104,17 @@ class Users:
             }
         )
         for document in reply["users"]:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[key] = user = _read(document)
+            user = _read(document)
+            if changes == self._changes:  # else this may be what was before a change
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[key] = user
             return user
         return None
 
     def forget(self) -> None:
         """Something about users or roles changed."""
+        self._changes += 1
         self._known.clear()
 
     async def poll(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from bson import Int64
 from bson.raw_bson import RawBSONDocument
 
-from shardhouse.router import MONGODB_VERSION
+from shardhouse.router import MONGODB_VERSION, client_metadata
 from shardhouse.router.auth import certificates, scram
 from shardhouse.router.auth.users import User
 from shardhouse.router.commands.call import Call
@@ -44,8 +44,8 @@ async def hello(call: Call) -> raw.Document:
     }
     if body.get("helloOk"):
         reply["helloOk"] = True
-    if session.metadata is None and isinstance(body.get("client"), RawBSONDocument):
-        session.metadata = raw.deep(body["client"])
+    if "client" in body and session.metadata is None:
+        session.metadata = client_metadata.read(body["client"])
         session.forwarded = _forwarded(call)
         call.router.log.note(
             "NETWORK", "Client metadata", session.context, remote=session.peer,
