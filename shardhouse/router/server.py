@@ -10,8 +10,8 @@ from typing import cast
 from bson.errors import BSONError
 
 from shardhouse.router.commands import dispatch, express
-from shardhouse.router.commands.express import Passage
-from shardhouse.router.commands.table import TABLE, Handler
+from shardhouse.router.commands.express import Passage, Rest
+from shardhouse.router.commands.table import TABLE
 from shardhouse.router.errors import CommandError, MessageError, NodeUnreachableError, ProtocolError
 from shardhouse.router.fail_points import ConnectionDroppedError
 from shardhouse.router.router import Router
@@ -22,6 +22,9 @@ from shardhouse.router.wire.messages import Request
 
 _MOST_WAITING = 16
 """Frames read ahead of the command that runs; then the client has to wait."""
+
+_ALL = Rest()
+"""What is left of a command that did not go express: all of it."""
 
 _NEVER_COMPRESSED = frozenset({"hello", "isMaster", "ismaster", "saslStart", "saslContinue"})
 
@@ -44,7 +47,7 @@ class ClientConnection(asyncio.Protocol):
         self._interruptible = False
         self._busy = False
         self._passage: Passage | None = None
-        self._rest: tuple[Request, Handler | None] | None = None
+        self._rest: tuple[Request, Rest] | None = None
         self._session: ClientSession | None = None
         self._transport: asyncio.Transport | None = None
         self.task: asyncio.Task[None] | None = None
@@ -115,11 +118,15 @@ class ClientConnection(asyncio.Protocol):
         passage, self._passage = self._passage, None
         assert passage is not None
         assert self._session is not None
-        reply = express.finish(self._router, self._session, passage, result)
+        try:
+            reply = express.finish(self._router, self._session, passage, result)
+        except Exception as error:  # this connection ends, not the one to the shard
+            self._fail(error)
+            return
         if isinstance(reply, bytes):
             self._write(messages.op_msg(next(self._replies), passage.request.request_id, reply))
         else:
-            self._rest = (passage.request, reply.handler)
+            self._rest = (passage.request, reply)
         if self._frames or self._draining or self._closed or self._rest is not None:
             self._arrived.set()
 
@@ -127,7 +134,7 @@ class ClientConnection(asyncio.Protocol):
         """What goes express is to end (killOp, or its client is gone)."""
         passage, self._passage = self._passage, None
         if passage is not None:
-            self._rest = (passage.request, express.give_up(self._router, passage).handler)
+            self._rest = (passage.request, express.give_up(self._router, passage))
             self._arrived.set()
 
     def pause_writing(self) -> None:
@@ -164,8 +171,8 @@ class ClientConnection(asyncio.Protocol):
                     await self._arrived.wait()
                 self._busy = True
                 if self._rest is not None:
-                    (request, handler), self._rest = self._rest, None
-                    await self._one(session, request, handler)
+                    (request, rest), self._rest = self._rest, None
+                    await self._one(session, request, rest)
                     continue
                 frame = self._frames.popleft()
                 if len(self._frames) < _MOST_WAITING and self._transport is not None:
@@ -187,7 +194,7 @@ class ClientConnection(asyncio.Protocol):
             if not self._closed:
                 raise
         except Exception as error:  # this connection ends, nothing else
-            self._router.log.mistake("NETWORK", error, session.context)
+            self._fail(error)
         finally:
             self._router.statistics.connections -= 1
             self._all.discard(self)
@@ -204,9 +211,7 @@ class ClientConnection(asyncio.Protocol):
             raise ProtocolError(f"compressor {compressor} is not enabled")
         self._router.statistics.unpacked_in += messages.uncompressed_size(frame) - len(frame)
 
-    async def _one(
-        self, session: ClientSession, request: Request, handler: Handler | None = None
-    ) -> None:
+    async def _one(self, session: ClientSession, request: Request, rest: Rest = _ALL) -> None:
         try:
             command = dispatch.read(request)
         except CommandError as error:
@@ -216,7 +221,7 @@ class ClientConnection(asyncio.Protocol):
         row = TABLE.get(command.name)
         self._interruptible = row is not None and row.interruptible
         try:
-            reply = await dispatch.answer(self._router, session, command, handler)
+            reply = await dispatch.answer(self._router, session, command, rest.handler, rest.user)
             if request.wants_no_reply:
                 return
             exhaust = (
@@ -263,6 +268,14 @@ class ClientConnection(asyncio.Protocol):
         self._router.statistics.bytes_out += len(frame)
         if self._transport is not None and not self._closed:
             self._transport.write(frame)
+
+    def _fail(self, error: Exception) -> None:
+        """Close the connection after a mistake of ours."""
+        self._closed = True
+        self._arrived.set()
+        if self._transport is not None:
+            self._transport.abort()
+        self._router.log.mistake("NETWORK", error, f"conn{self._number}")
 
     def _give_up(self, error: ProtocolError) -> None:
         self._router.log.alert(

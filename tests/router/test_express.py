@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from unittest.mock import Mock
 
 import bson
 import pytest
@@ -13,11 +14,12 @@ from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.catalog.cache import Catalog
 from shardhouse.router.clock import Clock
-from shardhouse.router.commands import express
+from shardhouse.router.commands import dispatch, express
 from shardhouse.router.errors import NodeUnreachableError
 from shardhouse.router.logs import Log
 from shardhouse.router.options import parse
 from shardhouse.router.router import Router
+from shardhouse.router.server import ClientConnection
 from shardhouse.router.session import ClientSession
 from shardhouse.router.tls import Contexts
 from shardhouse.router.upstream.client import Errand
@@ -367,6 +369,48 @@ def test_a_write_that_may_have_been_done_never_begins_anew(ground, reply):
         assert write(ground, reply, numbered=numbered).handler is not None
 
 
+def told(ground, passage, rest):
+    """What the ordinary way makes of the rest."""
+    command = dispatch.read(passage.request)
+
+    async def answered():
+        return await dispatch.answer(
+            ground.router, ground.session, command, rest.handler, rest.user
+        )
+
+    return asyncio.run(answered())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda router: router.stopping.set(),
+        lambda router: router.users.forget(),
+        lambda router: router.fail_points.configure(
+            "failCommand", "alwaysOn", {"failCommands": ["find", "insert"], "errorCode": 1}
+        ),
+    ],
+)
+def test_what_was_done_is_told_whatever_changed_meanwhile(ground, change):
+    find_passage = ground.start(find())
+    cursor = {"firstBatch": [], "id": Int64(5), "ns": "shop.orders"}
+    opened = ground.answer(find_passage, {"cursor": cursor, "ok": 1.0, **gossip()})
+    insert = {"insert": "orders", "documents": [{"_id": 1, "k": 1}], "$db": "shop"}
+    insert_passage = ground.start(insert)
+    failed = {"index": 0, "code": 11000, "errmsg": "duplicate"}
+    refused = ground.answer(
+        insert_passage, {"ok": 1.0, "n": 0, "writeErrors": [failed], **gossip()}
+    )
+    ground.router.users._ask = None
+    change(ground.router)
+    (error,) = told(ground, insert_passage, refused)["writeErrors"]
+    assert error["code"] == 11000
+    number = raw.shallow(bytes(told(ground, find_passage, opened)["cursor"].raw))["id"]
+    remembered = ground.router.cursors.get(number)
+    assert remembered.owner == ("admin", "ann")
+    assert remembered.session_id == bytes(LSID["id"])
+
+
 def test_a_cluster_time_that_is_news_needs_its_proof(ground):
     ahead = Clock()
     ahead.set_keys([SECRET])
@@ -414,3 +458,27 @@ def test_an_operation_can_be_seen_and_ended(ground):
     assert isinstance(operation.command.body["filter"], RawBSONDocument)
     ground.router.operations.kill(operation)
     assert ground.told == ["stop"]
+
+
+def test_a_mistake_with_an_answer_ends_the_clients_connection_alone(ground, tmp_path):
+    def broken(*_, **__):
+        raise OSError("no space left")
+
+    async def scenario():
+        transport = Mock()
+        transport.get_extra_info.return_value = None
+        connection = ClientConnection(ground.router, 1, set())
+        connection.connection_made(transport)
+        connection._session.identity = ("admin", "ann")
+        connection.data_received(messages.op_msg(9, 0, bson.encode(find())))
+        ground.router.slow_log.milliseconds = -1
+        ground.router.slow_log.report = broken
+        cursor = {"firstBatch": [], "id": Int64(0), "ns": "shop.orders"}
+        reply = {"cursor": cursor, "ok": 1.0, **gossip()}
+        ground.node.done(messages.op_msg(1, 9, bson.encode(reply)))
+        transport.abort.assert_called()
+        await connection.task
+
+    asyncio.run(scenario())
+    assert ground.node.closed is None
+    assert "OSError" in (tmp_path / "log").read_text()

@@ -53,9 +53,14 @@ def read(request: Request) -> Command:
 
 
 async def answer(
-    router: Router, session: ClientSession, command: Command, handler: Handler | None = None
+    router: Router,
+    session: ClientSession,
+    command: Command,
+    handler: Handler | None = None,
+    user: User | None = None,
 ) -> raw.Document:
-    """The complete reply to a command; `handler` takes the place of its row's."""
+    """The complete reply to a command. If it was allowed to `user`, and sent, already, `handler`
+    makes the reply of what came back: nothing that changed meanwhile may hide what was done."""
     began = time.monotonic()
     command.name = ALIASES.get(command.name, command.name)
     router.statistics.requests += 1
@@ -65,10 +70,14 @@ async def answer(
     operation = router.operations.begin(session, command, task.cancel)
     try:
         row = _row(command)
-        failure = testing.hit(call)
+        failure = testing.hit(call) if handler is None else None
         if failure is not None:
             await testing.suffer(call, failure)
-        await _authorize(call, row)
+        if handler is None:
+            await _authorize(call, row)
+        else:
+            call.user = user
+            _take_session(call)
         operation.user, operation.lsid = call.user, call.lsid
         told = "autocommit" in command.body or "startTransaction" in command.body
         work = handler or row.handler
@@ -127,12 +136,16 @@ async def _authorize(call: Call, row: Row) -> None:
             call.router.clock.receive(
                 raw.shallow(bytes(told.raw)), time.time(), signed=call.access_control
             )
-        if "lsid" in command.body:
-            call.lsid = stamped(command.body["lsid"], call.user)
+        _take_session(call)
     if "txnNumber" in command.body and call.lsid is None:
         raise CommandError(72, "Transaction number requires a session ID to also be specified")
     call.require(row.needs(command))
     call.read_preference()
+
+
+def _take_session(call: Call) -> None:
+    if "lsid" in call.body:
+        call.lsid = stamped(call.body["lsid"], call.user)
 
 
 def _continues(command: Command) -> bool:

@@ -116,9 +116,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The ordinary way goes on: with a handler of its own, or from the start."""
+    """The ordinary way goes on: for `user` with a handler of its own, or from the start."""
 
     handler: Handler | None = None
+    user: User | None = None
 
 
 def start(
@@ -320,9 +321,13 @@ def finish(
         body = messages.parse(result).body
         found = raw.pieces(body)
     except CommandError as error:
-        return Rest() if passage.interruptible or passage.numbered else Rest(_raising(error))
+        return (
+            Rest() if passage.interruptible or passage.numbered else _told(passage, _raising(error))
+        )
     except (BSONError, ProtocolError) as error:
-        return Rest(_raising(CommandError(8, f"a shard's answer cannot be read: {error}")))
+        return _told(
+            passage, _raising(CommandError(8, f"a shard's answer cannot be read: {error}"))
+        )
     if not _is_clean(passage, found):
         return _rest(passage, body)
     router.cluster.hear_encoded(found)
@@ -357,7 +362,7 @@ def give_up(router: Router, passage: Passage) -> Rest:
     """End the work on the shard; what is left is to say so."""
     router.operations.end(passage.operation)
     passage.errand.abandon()
-    return Rest(_raising(interrupted()))
+    return _told(passage, _raising(interrupted()))
 
 
 def _rest(passage: Passage, body: bytes) -> Rest:
@@ -365,11 +370,15 @@ def _rest(passage: Passage, body: bytes) -> Rest:
     fields = raw.shallow(body)
     refused = fields.get("ok") != 1
     if passage.name == "find":
-        return Rest() if refused else Rest(_opening(passage, fields))
+        return Rest() if refused else _told(passage, _opening(passage, fields))
     codes = {fields.get("code")} if refused else set()
     codes |= {raw.shallow(bytes(one.raw)).get("code") for one in fields.get("writeErrors", ())}
     again = _AGAIN | _AGAIN_IF_NUMBERED if passage.numbered else _AGAIN
-    return Rest() if codes & again else Rest(_counting(passage, fields))
+    return Rest() if codes & again else _told(passage, _counting(passage, fields))
+
+
+def _told(passage: Passage, handler: Handler) -> Rest:
+    return Rest(handler, passage.operation.user)
 
 
 def _raising(error: CommandError) -> Handler:
