@@ -90,6 +90,21 @@ class Command:
             raise wrong_type(f"{self.name}.{name}", "long")
         return truncated(value)
 
+    def time_limit(self) -> float | None:
+        """`maxTimeMS` in seconds, None if there is none; BadValue (2) if it is no such number."""
+        value = self.body.get("maxTimeMS", 0)
+        if isinstance(value, Decimal128):
+            decimal = value.to_decimal()
+            value = math.nan if decimal.is_nan() else decimal
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            raise bad_value("maxTimeMS must be a number")
+        limit = truncated(value)
+        if not 0 <= limit < 2**31:
+            raise bad_value(f"{limit} value for maxTimeMS is out of range")
+        if limit != value:
+            raise bad_value("maxTimeMS has non-integral value")
+        return limit / 1000 if limit else None
+
     def counts(self, *names: str) -> dict[str, int]:
         """Those of the fields that are given, as numbers not below zero."""
         found = {name: self.whole(name) for name in names if name in self.body}

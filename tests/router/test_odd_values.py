@@ -309,3 +309,26 @@ def test_what_is_nested_too_deep_is_refused_on_every_way(asker):
             {"aggregate": name, "pipeline": [{"$match": {"k": nested}}], "cursor": {}},
         ):
             assert asker.reply(command)["code"] == 15, command
+
+
+@pytest.mark.parametrize(
+    "limit",
+    ["x", None, True, 0.5, -1, -1.5, 2**31, float("nan"), bson.Decimal128("sNaN")],
+)
+def test_a_time_limit_that_is_none_is_refused_on_every_way(asker, limit):
+    for command in (
+        {"find": "log"},
+        {"find": "accounts"},
+        {"find": "accounts", "readConcern": {"level": "snapshot"}},
+        {"count": "accounts"},
+        {"delete": "accounts", "deletes": [{"q": {}, "limit": 0}]},
+        {"listCollections": 1},
+        {"usersInfo": 1},
+    ):
+        assert asker.reply({**command, "maxTimeMS": limit})["code"] == 2, command
+
+
+@pytest.mark.parametrize("limit", [0, 30_000, 30_000.0, bson.Decimal128("30000")])
+def test_a_time_limit_may_be_any_whole_number(asker, limit):
+    for more in ({}, {"readConcern": {"level": "snapshot"}}):
+        asker.ask({"find": "accounts", "maxTimeMS": limit, **more})

@@ -112,7 +112,7 @@ class Call:
             elif argument not in CLIENT_GENERIC and not rule.lenient:
                 unknown = f"BSON field '{source.name}.{argument}' is an unknown field."
                 raise CommandError(40415, unknown)
-        self._check_time_limit()
+        self.command.time_limit()
         for argument in ("maxTimeMS", "comment"):
             if argument in source.body:
                 built[argument] = source.body[argument]
@@ -204,11 +204,6 @@ class Call:
             joined.answered(shard, reply.read_only)
         return reply
 
-    def _check_time_limit(self) -> None:
-        limit = self.body.get("maxTimeMS")
-        if isinstance(limit, int) and not 0 <= limit < 2**31:
-            raise bad_value(f"{limit} value for maxTimeMS is out of range")
-
     def take(self, errand: Errand, name: str, fields: raw.Document) -> Reply:
         """The reply to a command that was sent on an errand, as `run` would return or raise it."""
         address = errand.connection.address
@@ -223,10 +218,8 @@ class Call:
 
     def _patience(self) -> float:
         """Seconds to wait for an eligible member: no longer than the client's time limit."""
-        limit = self.body.get("maxTimeMS")
-        if not isinstance(limit, int) or isinstance(limit, bool) or limit <= 0:
-            return SELECTION_TIMEOUT
-        return min(SELECTION_TIMEOUT, limit / 1000)
+        limit = self.command.time_limit()
+        return SELECTION_TIMEOUT if limit is None else min(SELECTION_TIMEOUT, limit)
 
     def saw(self, reply: Reply) -> None:
         """Remember when what this reply tells can be read back."""

@@ -51,9 +51,8 @@ async def settle(call: Call, concern: Any, shards: Iterable[str]) -> None:
     time = concern.get("atClusterTime")
     if not isinstance(time, Timestamp) or time > call.router.clock.now:
         return
-    limit = call.body.get("maxTimeMS")
     try:
-        async with asyncio.timeout(limit / 1000 if limit else None):
+        async with asyncio.timeout(call.command.time_limit()):
             await asyncio.gather(*(_settle_on(call, shard, time) for shard in shards))
     except TimeoutError:
         raise CommandError(50, "operation exceeded time limit") from None
