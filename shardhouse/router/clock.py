@@ -145,7 +145,7 @@ class Clock:
 
     def _verify(self, time: Timestamp, signature: object) -> None:
         signature = signature if isinstance(signature, Mapping) else {}
-        key = self._key(signature.get("keyId"))
+        key = self._key(signature.get("keyId"), time)
         if key is None:
             raise CommandError(
                 25, "No keys found for HMAC that is valid for the given cluster time"
@@ -162,8 +162,9 @@ class Clock:
     def _signing_key(self) -> Key | None:
         return next((key for key in self._keys if key.expires > self.now), None)
 
-    def _key(self, key_id: object) -> Key | None:
-        return next((key for key in self._keys if key.id == key_id), None)
+    def _key(self, key_id: object, time: Timestamp) -> Key | None:
+        """The key of this id, if it may sign such a time."""
+        return next((key for key in self._keys if key.id == key_id and key.expires > time), None)
 
 
 def _number(document: bytes, start: int) -> int:

@@ -11,6 +11,7 @@ import pytest
 from bson import Binary, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from bson.datetime_ms import DatetimeMS
 
+from shardhouse.router.catalog import cache
 from shardhouse.router.catalog.cache import Catalog
 from shardhouse.router.catalog.chunks import Collection, bound, build
 from shardhouse.router.catalog.targeting import (
@@ -239,6 +240,24 @@ def test_a_new_incarnation_is_loaded_whole():
         catalog.forget_collection("app.c")
         assert (await catalog.routing("app.c")).table.shards == ["b"]
         assert "lastmod" not in config.reads[-1][1]
+
+    asyncio.run(story())
+
+
+def test_what_is_forgotten_is_not_kept_without_bound(monkeypatch):
+    monkeypatch.setattr(cache, "_REMEMBERED", 2)
+    config = Config()
+
+    async def story():
+        catalog = Catalog(config.read)
+        for name in ("app.c", "app.d", "app.e"):
+            config.collections = [{**COLLECTION, "_id": name}]
+            await catalog.routing(name)
+            catalog.forget_collection(name)
+        config.collections = [{**COLLECTION, "_id": "app.c"}]
+        full = catalog.full_loads
+        await catalog.routing("app.c")
+        assert catalog.full_loads == full + 1
 
     asyncio.run(story())
 

@@ -231,11 +231,23 @@ def test_forged_times_are_refused(change, code):
     assert mine.now == Timestamp(100, 1)
 
 
+def test_no_key_proves_a_time_after_its_end():
+    unending = Clock()
+    unending.set_keys([{**KEYS[0], "expiresAt": Timestamp(900, 0)}])
+    unending.advance(Timestamp(200, 5))
+    told = unending.for_client()
+    assert told["signature"]["keyId"] == 1
+    with pytest.raises(CommandError) as refused:
+        clock().receive(told, 100.0)
+    assert refused.value.code == 25
+
+
 def test_a_time_years_ahead_is_refused():
     far = clock(Timestamp(800, 1))
     far._keys = [far._keys[1]._replace(expires=Timestamp(2**32 - 1, 0))]
     far.advance(Timestamp(2**31, 1))
     mine = clock()
+    mine._keys = far._keys
     with pytest.raises(CommandError) as refused:
         mine.receive(far.for_client(), 100.0)
     assert refused.value.code == 228

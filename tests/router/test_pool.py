@@ -71,6 +71,7 @@ async def test_who_waits_too_long_is_told_and_leaves_the_line():
     with pytest.raises(CommandError) as late:
         await asyncio.gather(*(pool.request(PING) for _ in range(3)))
     assert late.value.code == 202
+    assert pool.waiting == 0
     made[0].reply.set_result({"ok": 1})
     assert await first == {"ok": 1}
     assert await pool.request(PING) == {"ok": 1}

@@ -148,6 +148,8 @@ class Catalog:
         tables = self._tables.values.pop(namespace, None)
         if tables is not None and tables.table is not None:
             self._outdated[namespace] = tables
+            if len(self._outdated) > _REMEMBERED:  # such as those of collections that are gone
+                del self._outdated[next(iter(self._outdated))]
 
     def forget_database(self, name: str) -> None:
         """The database may have moved or gone, and its collections with it."""

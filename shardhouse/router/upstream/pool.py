@@ -45,7 +45,7 @@ class Pool:
     @property
     def waiting(self) -> int:
         """Requests in line for a connection."""
-        return len(self._waiting)
+        return sum(not turn.done() for turn in self._waiting)
 
     async def request(self, command: Encoded) -> raw.Document:
         """Run one command on a connection of the pool."""
