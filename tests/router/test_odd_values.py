@@ -332,3 +332,13 @@ def test_a_time_limit_that_is_none_is_refused_on_every_way(asker, limit):
 def test_a_time_limit_may_be_any_whole_number(asker, limit):
     for more in ({}, {"readConcern": {"level": "snapshot"}}):
         asker.ask({"find": "accounts", "maxTimeMS": limit, **more})
+
+
+def test_a_read_concern_of_null_is_none(asker):
+    for command in (
+        {"insert": "log", "documents": [{"_id": 1}]},
+        {"delete": "accounts", "deletes": [{"q": {}, "limit": 0}]},
+        {"find": "accounts"},
+        {"listCollections": 1},
+    ):
+        asker.ask({**command, "readConcern": None})

@@ -118,10 +118,11 @@ class Call:
                 built[argument] = source.body[argument]
         if rule.read_concern:
             built["readConcern"] = self.read_concern()
-        elif "readConcern" in source.body:
+        elif source.body.get("readConcern") is not None:
             self.read_concern()  # it has to be one
             level = raw.deep(source.body["readConcern"]).get("level", "local")
-            if level != "local" and "autocommit" not in self.body:
+            # Drivers repeat a snapshot session's with each getMore, which servers accept.
+            if level != "local" and name != "getMore" and "autocommit" not in self.body:
                 raise CommandError(
                     72, f"Command {source.name} does not support read concern {level}"
                 )
