@@ -16,7 +16,8 @@ from shardhouse.router.wire.messages import Request
 
 @dataclass(slots=True)
 class Operation:
-    """One command of a client. `user` and `lsid` are known once it is authorised."""
+    """One command of a client. `user` and `lsid` are known once it is authorised; the latter is
+    left in the command on the short way, which has no use for it."""
 
     id: int
     session: ClientSession

@@ -14,7 +14,7 @@ from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.catalog.cache import Catalog
 from shardhouse.router.clock import Clock
-from shardhouse.router.commands import dispatch, express
+from shardhouse.router.commands import current_op, dispatch, express
 from shardhouse.router.errors import NodeUnreachableError
 from shardhouse.router.logs import Log
 from shardhouse.router.options import parse
@@ -456,6 +456,9 @@ def test_an_operation_can_be_seen_and_ended(ground):
     (operation,) = ground.router.operations.list()
     assert operation.command.namespace == "shop.orders"
     assert isinstance(operation.command.body["filter"], RawBSONDocument)
+    shown = current_op.described(operation, "host:1", truncate=False)
+    assert shown["effectiveUsers"] == [{"user": "ann", "db": "admin"}]
+    assert shown["lsid"] == {"id": LSID["id"], "uid": operation.user.digest}
     ground.router.operations.kill(operation)
     assert ground.told == ["stop"]
 

@@ -17,6 +17,7 @@ from bson.raw_bson import RawBSONDocument
 from shardhouse.router.auth.pipelines import stages
 from shardhouse.router.command import Command
 from shardhouse.router.commands.call import Call
+from shardhouse.router.commands.sessions import stamped
 from shardhouse.router.running import Operation
 from shardhouse.router.slow_log import SECRETS, namespace_of
 from shardhouse.router.wire import raw
@@ -126,6 +127,8 @@ def described(operation: Operation, host: str, *, truncate: bool) -> dict[str, A
     }
     if operation.lsid is not None:
         found["lsid"] = operation.lsid
+    elif user is not None and "lsid" in command.body:  # of what goes the short way, see `express`
+        found["lsid"] = stamped(command.body["lsid"], user)
     return found | {
         "secs_running": Int64(took),
         "microsecs_running": Int64(took * 1_000_000),
