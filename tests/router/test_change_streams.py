@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from bson import MinKey
+from bson import MinKey, Timestamp
 from pymongo.errors import OperationFailure
 
 from tests.router.cluster import until
@@ -282,3 +282,16 @@ def test_sharding_administration_is_told_with_expanded_events(root, accounts):
             told += drain(stream, 1)
     kinds = {event["operationType"] for event in told}
     assert {"create", "shardCollection", "createIndexes", "insert"} <= kinds
+
+
+def test_a_stream_that_fails_on_one_shard_leaves_no_cursor_on_another(cluster, root, db):
+    root.admin.command("enableSharding", db.name, primaryShard="s0")
+    db.create_collection("shown", viewOn="c")  # only its primary shard knows it for a view
+    long_ago = {"startAtOperationTime": Timestamp(1, 1)}
+    for _ in range(10):
+        with pytest.raises(OperationFailure):
+            db.command("aggregate", "shown", pipeline=[{"$changeStream": long_ago}], cursor={})
+    with cluster.shards[1].client() as shard:
+        idle = [{"$currentOp": {"allUsers": True, "idleCursors": True}}, {"$match": {
+            "type": "idleCursor", "ns": f"{db.name}.shown"}}]  # fmt: skip
+        assert list(shard.admin.aggregate(idle)) == []

@@ -73,7 +73,7 @@ class ChangeStream:
             starts: dict[str, Mapping[str, Any]] = dict.fromkeys(self._cluster.shards, start)
             if holder is not None and after is not None:
                 starts[holder] = {"startAfter": {"_data": after.data}}
-            await asyncio.gather(*(self._open(shard, one) for shard, one in starts.items()))
+            await self._open_all(starts)
         except BaseException:
             await self.close()
             raise
@@ -130,6 +130,19 @@ class ChangeStream:
     def _pipeline(self, start: Mapping[str, Any], rest: Sequence[Any]) -> dict[str, Any]:
         first = {"$changeStream": {**self._options, **start}}
         return {**self._command, "pipeline": [first, *rest], "cursor": {"batchSize": 0}}
+
+    async def _open_all(self, starts: Mapping[str, Mapping[str, Any]]) -> None:
+        """Open a cursor on each shard. Whatever becomes of one, all are awaited: a cursor that
+        opens after the stream has failed would be known to nobody."""
+        opening = [asyncio.create_task(self._open(shard, one)) for shard, one in starts.items()]
+        try:
+            await asyncio.wait(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait(opening)
+            raise
+        failures = [failure for task in opening if (failure := task.exception()) is not None]
+        if failures:
+            raise failures[0]
 
     async def _open(self, shard: str, start: Mapping[str, Any]) -> None:
         command = self._pipeline(start, self._command["pipeline"])
@@ -207,7 +220,8 @@ class ChangeStream:
         await self._cluster.refresh_shards()
         new = [shard for shard in self._cluster.shards if shard not in self._sources]
         since = {"startAtOperationTime": tokens.read(self._merger.floor).time}
-        await asyncio.gather(*(self._open(shard, since) for shard in new))
+        if new:
+            await self._open_all(dict.fromkeys(new, since))
 
     def _ask(self) -> None:
         for shard in self._merger.wanted:
