@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from tests.router.cluster import TestCluster, until
 CONNECTIONS_KEPT = 100
 """Connections that pools of router and shards may keep beyond what they had: they have limits."""
 
+
+_TEMPORARY = re.compile(r"tmp\..*[0-9a-f-]{36}|system\.resharding\.")
+"""Names that servers give; fuzzers like to call collections of their own almost so."""
 
 _LENIENT: CodecOptions = CodecOptions(unicode_decode_error_handler="replace")
 
@@ -53,7 +57,7 @@ def _of_node(node: Any, client: MongoClient) -> dict[str, int]:
         f"temporary {database}.{name}": 1
         for database in client.list_database_names()
         for name in _names(client, database)
-        if name.startswith(("tmp.", "system.resharding."))
+        if _TEMPORARY.match(name)
     }
 
 
