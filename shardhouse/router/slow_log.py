@@ -27,9 +27,9 @@ _NAME = 255
 """Characters of a name that are logged: no valid one is longer."""
 
 _UNLOGGED = frozenset({"hello", "isMaster", "ismaster"})
-SECRETS: Mapping[str, frozenset[str]] = {
-    "createUser": frozenset({"pwd"}),
-    "updateUser": frozenset({"pwd"}),
+_ALWAYS_HIDDEN = frozenset({"pwd"})
+"""Hidden from any command: a password may have been sent with one that takes none."""
+_SECRETS: Mapping[str, frozenset[str]] = {
     "authenticate": frozenset({"key", "nonce"}),
     "saslStart": frozenset({"payload"}),
     "saslContinue": frozenset({"payload"}),
@@ -138,20 +138,28 @@ def namespace_of(command: Command) -> str:
     return name if command.name in _OF_WHOLE_NAMESPACES else f"{command.db}.{name}"
 
 
+def without_secrets(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The command as anyone may see it, also where it is what an explain is asked about."""
+    hidden = _ALWAYS_HIDDEN | _SECRETS.get(name, frozenset())
+    shown = {
+        field: "xxx" if field in hidden else value
+        for field, value in fields.items()
+        if field not in _NOISE
+    }
+    if name == "explain" and isinstance(asked := shown.get(name), RawBSONDocument):
+        inner = _fields(asked)
+        shown[name] = without_secrets(next(iter(inner), ""), inner)
+    return shown
+
+
 def _shown(command: Command) -> dict[str, Any]:
     """The command as it came, without secrets; fields beyond the limit are counted, not shown.
 
     Documents of a sequence are none of its fields, as in a server's log.
     """
     shown: dict[str, Any] = {}
-    hidden = SECRETS.get(command.name, frozenset())
     left, cut = _MOST, 0
-    for name, value in command.body.items():
-        if name in _NOISE:
-            continue
-        if name in hidden:
-            shown[name] = "xxx"
-            continue
+    for name, value in without_secrets(command.name, command.body).items():
         try:
             encoded = raw.encode({name: value})
             if len(encoded) > left:

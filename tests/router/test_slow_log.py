@@ -72,10 +72,16 @@ def test_no_secret_is_logged(slow, db):
     client[db.name].command("updateUser", "u", pwd="s3cret-two")
     with pytest.raises(OperationFailure):
         client[db.name].command("createuser", "u", pwd="s3cret-three", roles=[])
+    explained = {"createUser": "u", "pwd": "s3cret-four", "roles": []}
+    with pytest.raises(OperationFailure):
+        client[db.name].command("explain", explained)
+    with pytest.raises(OperationFailure):
+        client[db.name].command("dropUser", "u", pwd="s3cret-five")
     with router.client("u", "s3cret-two", authSource=db.name) as user:
         user.admin.command("ping")
     assert logged("createUser")[-1]["attr"]["command"]["pwd"] == "xxx"
     assert logged("updateUser")
+    assert logged("explain")[-1]["attr"]["command"]["explain"]["pwd"] == "xxx"
     assert logged("createuser")[-1]["attr"]["command"] == {"createuser": "unknown"}
     assert all(event["attr"]["command"]["payload"] == "xxx" for event in logged("saslContinue"))
     assert "s3cret" not in router.log.read_text()

@@ -19,7 +19,7 @@ from shardhouse.router.command import Command
 from shardhouse.router.commands.call import Call
 from shardhouse.router.commands.sessions import stamped
 from shardhouse.router.running import Operation
-from shardhouse.router.slow_log import SECRETS, namespace_of
+from shardhouse.router.slow_log import namespace_of, without_secrets
 from shardhouse.router.wire import raw
 
 _TRUNCATED, _MOST = 1000, 100_000
@@ -141,9 +141,7 @@ def described(operation: Operation, host: str, *, truncate: bool) -> dict[str, A
 
 
 def _shown(command: Command, most: int) -> dict[str, Any]:
-    hidden = SECRETS.get(command.name, frozenset())
-    shown = {name: "xxx" if name in hidden else value for name, value in command.body.items()}
-    shown.pop("$clusterTime", None)
+    shown = without_secrets(command.name, command.body)
     if len(raw.encode(shown)) <= most:
         return shown
     return {"$truncated": f"{command.name}: {', '.join(shown)}"[:most]}

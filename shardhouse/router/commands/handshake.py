@@ -44,7 +44,9 @@ async def hello(call: Call) -> raw.Document:
     }
     if body.get("helloOk"):
         reply["helloOk"] = True
-    if "client" in body and session.metadata is None:
+    if "client" in body:
+        if session.metadata is not None:
+            raise CommandError(186, "A connection tells its client metadata once")
         session.metadata = client_metadata.read(body["client"])
         session.forwarded = _forwarded(call)
         call.router.log.note(

@@ -15,7 +15,9 @@ from tests.router.fuzz.grammar import EXAMPLES
 def complaints(cluster: TestCluster) -> list[str]:
     """What the router logged as a mistake of its own, before `logRotate` too."""
     log = cluster.router.log
-    lines = [line for one in log.parent.glob(f"{log.name}*") for line in one.open()]
+    lines = [
+        line for one in log.parent.glob(f"{log.name}*") for line in one.read_text().splitlines()
+    ]
     return [line for line in lines if not line.startswith("{") or json.loads(line)["s"] in "EF"]
 
 
