@@ -9,18 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shardhouse import error_codes as codes
 from shardhouse.domain import rules
+from shardhouse.domain.dialect import Dialect
 from shardhouse.domain.flavors import Flavor, all_flavors
 from shardhouse.domain.model import BackupStrategy, GroupType, Mode
 from shardhouse.errors import bad_parameter
 
 DEFAULT_PORT = 8635
 DATASTORE = "DDS-Community"
+OFFERED = ("3.2", "3.4", "3.6", "4.0", "4.2", "4.4", "5.0", "6.0", "7.0", "8.0")
+"""Versions a client may request, as DDS writes them, if a build here serves them."""
 #: A request is stored and echoed for its instance's whole life; all documented fields fit easily.
 _MAX_BODY = 64 * 1024
-_STORAGE = {"otc": ("ULTRAHIGH",), "huawei": ("ULTRAHIGH", "EXTREMEHIGH")}
-_MAX_NODES = {"otc": 32, "huawei": 16}
-_REPLICA_MEMBERS = {"otc": (1, 3), "huawei": (3, 5, 7)}
+#: Routers of a cluster, and shards: at least so many.
+MIN_NODES = 2
 #: Smallest and largest size in GB per type of group.
 _SIZES = {
     GroupType.SHARD: (10, 2000),
@@ -35,10 +38,12 @@ _TYPES = {
 }
 #: Fields that must come and in whose place nothing sensible can be put.
 _NETWORK = {
-    "vpc_id": "DBS.280247",
-    "subnet_id": "DBS.280248",
-    "security_group_id": "DBS.280249",
+    "vpc_id": codes.VPC_INVALID,
+    "subnet_id": codes.SUBNET_INVALID,
+    "security_group_id": codes.SECURITY_GROUP_INVALID,
 }
+#: Ids that mean "none" when they are empty: Go clients send every field that they know.
+_OPTIONAL_IDS = frozenset({"disk_encryption_id", "enterprise_project_id", "dss_pool_id"})
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Limits:
     """What this installation accepts. `versions` are those an installed build can serve; empty
     `regions` or `zones` accept any name."""
 
-    dialect: str
+    dialect: Dialect
     versions: Sequence[str]
     regions: Sequence[str]
     zones: Sequence[str]
@@ -79,7 +84,7 @@ class GroupRequest:
 @dataclass(frozen=True)
 class CreateRequest:
     """A valid request. `echo` is the body without its password and nulls, its flavors as
-    `GroupRequest.echo` has them."""
+    `GroupRequest.echo` has them. `configurations` are ids of parameter templates."""
 
     name: str
     version: str
@@ -94,31 +99,31 @@ class CreateRequest:
     groups: tuple[GroupRequest, ...]
     tags: tuple[tuple[str, str], ...]
     echo: dict[str, Any]
+    configurations: Mapping[GroupType, str]
 
 
 def parse_create(body: object, limits: Limits) -> CreateRequest:
     """Check a create body. Raises DdsError (400) for the first rule it breaks."""
     given = rules.mapping("body", body)
+    given = {key: value for key, value in given.items() if value != "" or key not in _OPTIONAL_IDS}
     size = len(json.dumps(given))
     if size > _MAX_BODY:
         raise bad_parameter(
-            "body", f"at most {_MAX_BODY} characters are allowed, got {size}", "DBS.280271"
-        )
-    if "restore_point" in given:
-        raise rules.not_available(
-            "restore_point", "restoring a backup to a new instance is not possible here yet"
+            "body", f"at most {_MAX_BODY} characters are allowed, got {size}", codes.VALUE_TOO_LONG
         )
     name = rules.instance_name(given.get("name"))
     version, storage_engine = _datastore(given.get("datastore"), limits)
     region = _region(given.get("region"), limits)
-    zones = _zones(given.get("availability_zone"), limits)
+    zones = rules.zones("availability_zone", given.get("availability_zone"), limits.zones)
     for field, code in _NETWORK.items():
         rules.uuid(field, given.get(field), code)
     if "disk_encryption_id" in given:
-        rules.uuid("disk_encryption_id", given["disk_encryption_id"], "DBS.280438")
-    mode = Mode(rules.one_of("mode", given.get("mode"), list(Mode), "DBS.280342"))
-    if mode is Mode.SINGLE and version == "5.0":
-        raise bad_parameter("mode", "Single is not offered with version 5.0", "DBS.280342")
+        rules.uuid("disk_encryption_id", given["disk_encryption_id"], codes.ENCRYPTION_KEY_INVALID)
+    mode = Mode(rules.one_of("mode", given.get("mode"), list(Mode), codes.MODE_INVALID))
+    if mode not in modes(version):
+        raise bad_parameter(
+            "mode", f"{mode} is not offered with version {version}", codes.MODE_INVALID
+        )
     password = None
     if "password" in given:
         password = rules.database_password(given["password"])
@@ -139,36 +144,40 @@ def parse_create(body: object, limits: Limits) -> CreateRequest:
         if "backup_strategy" in given
         else BackupStrategy(),
         groups=groups,
-        tags=rules.tags(given.get("tags", [])),
+        tags=rules.tags(given.get("tags", []), limits.dialect),
         echo=echo | {"flavor": [group.echo() for group in groups]},
+        configurations=_configurations(given.get("configurations", []), mode),
     )
 
 
 def _datastore(value: object, limits: Limits) -> tuple[str, str]:
     if value is None:
-        raise bad_parameter("datastore", "it is required", "DBS.280446")
-    datastore = rules.mapping("datastore", value, "DBS.280446")
-    rules.one_of("datastore.type", datastore.get("type"), [DATASTORE], "DBS.280235")
+        raise bad_parameter("datastore", "it is required", codes.DATASTORE_MISSING)
+    datastore = rules.mapping("datastore", value, codes.DATASTORE_MISSING)
+    rules.one_of("datastore.type", datastore.get("type"), [DATASTORE], codes.DATASTORE_TYPE_INVALID)
     version = datastore.get("version")
     if not isinstance(version, str) or version not in limits.versions:
         raise bad_parameter(
             "datastore.version",
             f"one of {', '.join(limits.versions)} is required, got {rules.shown(version)}",
-            "DBS.280236",
+            codes.VERSION_INVALID,
         )
     allowed = storage_engines(version, limits.dialect)
     engine = datastore.get("storage_engine", allowed[0])
     return version, rules.one_of(
-        f"datastore.storage_engine for version {version}", engine, allowed, "DBS.280122"
+        f"datastore.storage_engine for version {version}",
+        engine,
+        allowed,
+        codes.STORAGE_ENGINE_INVALID,
     )
 
 
-def storage_types(dialect: str) -> tuple[str, ...]:
-    """Storage classes a data node may ask for."""
-    return _STORAGE[dialect]
+def modes(version: str) -> tuple[Mode, ...]:
+    """The modes a version is offered in: both documents leave out Single for 5.0."""
+    return tuple(mode for mode in Mode if (mode, version) != (Mode.SINGLE, "5.0"))
 
 
-def storage_engines(version: str, dialect: str) -> tuple[str, ...]:
+def storage_engines(version: str, dialect: Dialect) -> tuple[str, ...]:
     """Names a version's storage engine may be called by, the default first.
 
     OTC: wiredTiger up to 4.0, rocksDB from 4.2. Huawei's SDK knows only wiredTiger, its Terraform
@@ -177,46 +186,59 @@ def storage_engines(version: str, dialect: str) -> tuple[str, ...]:
     number = tuple(int(part) for part in version.split("."))
     if number <= (4, 0):
         return ("wiredTiger",)
-    if dialect == "huawei" or number > (5, 0):
+    if dialect.plain_engine_name or number > (5, 0):
         return ("wiredTiger", "rocksDB")
     return ("rocksDB",)
 
 
 def _region(value: object, limits: Limits) -> str:
-    region = rules.text("region", value, "DBS.200024")
+    region = rules.text("region", value, codes.REGION_INVALID)
     if limits.regions and region not in limits.regions:
-        rules.one_of("region", region, limits.regions, "DBS.200024")
+        rules.one_of("region", region, limits.regions, codes.REGION_INVALID)
     return region
-
-
-def _zones(value: object, limits: Limits) -> tuple[str, ...]:
-    if not isinstance(value, str):
-        rules.text("availability_zone", value, "DBS.280244")
-    zones = tuple(zone.strip() for zone in str(value).split(","))
-    for zone in zones:
-        rules.text("availability_zone", zone, "DBS.280244")
-        if limits.zones:
-            rules.one_of("availability_zone", zone, limits.zones, "DBS.280244")
-    if len(set(zones)) != len(zones):
-        raise bad_parameter("availability_zone", "a zone comes twice", "DBS.280244")
-    return zones
 
 
 def _check_recorded(given: Mapping[str, Any]) -> None:
     if "enterprise_project_id" in given:
-        rules.text("enterprise_project_id", given["enterprise_project_id"], "DBS.280433")
+        rules.text(
+            "enterprise_project_id",
+            given["enterprise_project_id"],
+            codes.ENTERPRISE_PROJECT_INVALID,
+        )
     if "server_group_policies" in given:
         for policy in rules.sequence("server_group_policies", given["server_group_policies"]):
-            rules.one_of("server_group_policies", policy, ["anti-affinity"], "DBS.280469")
+            rules.one_of(
+                "server_group_policies", policy, ["anti-affinity"], codes.SERVER_GROUP_INVALID
+            )
     if "charge_info" in given:
-        charge = rules.mapping("charge_info", given["charge_info"], "DBS.280365")
+        charge = rules.mapping("charge_info", given["charge_info"], codes.CHARGE_MODE_INVALID)
         if charge.get("charge_mode", "postPaid") != "postPaid":
             raise bad_parameter(
                 "charge_info.charge_mode",
                 "only postPaid is possible: there is no billing service here; "
                 f"got {rules.shown(charge['charge_mode'])}",
-                "DBS.280365",
+                codes.CHARGE_MODE_INVALID,
             )
+
+
+def _configurations(value: object, mode: Mode) -> dict[GroupType, str]:
+    """Ids of parameter templates by the types of groups that they are for."""
+    found: dict[GroupType, str] = {}
+    for index, entry in enumerate(rules.sequence("configurations", value)):
+        field = f"configurations[{index}]"
+        given = rules.mapping(field, entry)
+        kind = GroupType(
+            rules.one_of(
+                f"{field}.type for {mode}",
+                given.get("type"),
+                _TYPES[mode],
+                codes.GROUP_TYPE_INVALID,
+            )
+        )
+        if kind in found:
+            raise bad_parameter(f"{field}.type", f'"{kind}" comes twice', codes.GROUP_TYPE_INVALID)
+        found[kind] = rules.text(f"{field}.configuration_id", given.get("configuration_id"))
+    return found
 
 
 def _groups(value: object, mode: Mode, limits: Limits) -> tuple[GroupRequest, ...]:
@@ -226,35 +248,41 @@ def _groups(value: object, mode: Mode, limits: Limits) -> tuple[GroupRequest, ..
         field = f"flavor[{index}]"
         given = rules.mapping(field, entry)
         kind = GroupType(
-            rules.one_of(f"{field}.type for {mode}", given.get("type"), allowed, "DBS.280414")
+            rules.one_of(
+                f"{field}.type for {mode}", given.get("type"), allowed, codes.GROUP_TYPE_INVALID
+            )
         )
         if kind in found:
-            raise bad_parameter(f"{field}.type", f'"{kind}" comes twice', "DBS.280414")
+            raise bad_parameter(f"{field}.type", f'"{kind}" comes twice', codes.GROUP_TYPE_INVALID)
         found[kind] = _group(field, given, kind, limits)
     missing = [kind for kind in allowed if kind not in found]
     if missing:
         raise bad_parameter(
-            "flavor", f"{mode} needs an entry of type {', '.join(missing)}", "DBS.280327"
+            "flavor",
+            f"{mode} needs an entry of type {', '.join(missing)}",
+            codes.NODE_TYPE_MISMATCH,
         )
     series = {group.flavor.series for group in found.values()}
     if len(series) > 1:
         raise bad_parameter(
             "flavor.spec_code",
             f"all must be of one series, got {', '.join(sorted(series))}",
-            "DBS.280267",
+            codes.FLAVOR_MISMATCH,
         )
     return tuple(found[kind] for kind in allowed)
 
 
 def _group(field: str, given: Mapping[str, Any], kind: GroupType, limits: Limits) -> GroupRequest:
-    number = rules.integer(f"{field}.num", given.get("num"), "DBS.280123")
+    number = rules.integer(f"{field}.num", given.get("num"), codes.NODE_NUMBER_INVALID)
     allowed = _numbers(kind, limits.dialect)
     if number not in allowed:
         words = (
             f"{allowed[0]} to {allowed[-1]}" if len(allowed) > 3 else " or ".join(map(str, allowed))
         )
         raise bad_parameter(
-            f"{field}.num", f"{words} is allowed for {kind}, got {number}", "DBS.280123"
+            f"{field}.num",
+            f"{words} is allowed for {kind}, got {number}",
+            codes.NODE_NUMBER_INVALID,
         )
     code = given.get("spec_code")
     flavor = all_flavors().get(code) if isinstance(code, str) else None
@@ -263,37 +291,45 @@ def _group(field: str, given: Mapping[str, Any], kind: GroupType, limits: Limits
             f"{field}.spec_code",
             f"a spec code for {kind} such as {_example(kind)} is required "
             f"(GET flavors lists them), got {rules.shown(code)}",
-            "DBS.280239",
+            codes.FLAVOR_INVALID,
         )
     if not kind.holds_data:
         return GroupRequest(kind, number, 0, flavor)
     if "storage" in given:
-        rules.one_of(f"{field}.storage", given["storage"], _STORAGE[limits.dialect], "DBS.280241")
-    size = _size(field, given.get("size"), kind)
+        rules.one_of(
+            f"{field}.storage",
+            given["storage"],
+            limits.dialect.storage_types,
+            codes.STORAGE_TYPE_INVALID,
+        )
+    size = volume_size(f"{field}.size", given.get("size"), kind)
     return GroupRequest(kind, number, size, flavor, given.get("storage", ""))
 
 
-def _size(field: str, value: object, kind: GroupType) -> int:
-    size = rules.integer(f"{field}.size", value, "DBS.280242")
+def volume_size(field: str, value: object, kind: GroupType) -> int:
+    """GB of a data node's volume: a multiple of 10 within the bounds of its kind of group."""
+    size = rules.integer(field, value, codes.SIZE_OUT_OF_RANGE)
     smallest, largest = _SIZES[kind]
     if not smallest <= size <= largest:
         words = f"{smallest}" if smallest == largest else f"{smallest} to {largest}"
         raise bad_parameter(
-            f"{field}.size", f"{words} GB is allowed for {kind}, got {size}", "DBS.280242"
+            field,
+            f"{words} GB is allowed for {kind}, got {size}",
+            codes.SIZE_OUT_OF_RANGE,
         )
     if size % 10:
         raise bad_parameter(
-            f"{field}.size", f"a multiple of 10 is required, got {size}", "DBS.200302"
+            field, f"a multiple of 10 is required, got {size}", codes.SIZE_NO_MULTIPLE
         )
     return size
 
 
-def _numbers(kind: GroupType, dialect: str) -> Sequence[int]:
+def _numbers(kind: GroupType, dialect: Dialect) -> Sequence[int]:
     match kind:
         case GroupType.MONGOS | GroupType.SHARD:
-            return range(2, _MAX_NODES[dialect] + 1)
+            return range(MIN_NODES, dialect.max_nodes + 1)
         case GroupType.REPLICA:
-            return _REPLICA_MEMBERS[dialect]
+            return dialect.replica_members
         case _:
             return (1,)
 

@@ -7,6 +7,7 @@ Huawei DDS, "Instance Specifications").
 from dataclasses import dataclass
 from functools import cache
 
+from shardhouse.domain.dialect import Dialect
 from shardhouse.domain.model import GroupType
 
 _VCPUS = {"medium": 1, "large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16}
@@ -16,6 +17,7 @@ _ROLES = {
     "config": GroupType.CONFIG,
     "repset": GroupType.REPLICA,
     "single": GroupType.SINGLE,
+    "rr": GroupType.READONLY,
 }
 _CONFIG_SIZES = ("large", "xlarge", "2xlarge")
 _SERIES = ("s2", "s6", "c3", "c6")
@@ -76,14 +78,15 @@ def all_flavors() -> dict[str, Flavor]:
 
 
 @cache
-def offered_flavors(dialect: str) -> tuple[Flavor, ...]:
+def offered_flavors(dialect: Dialect) -> tuple[Flavor, ...]:
     """What the flavor lists show. OTC sells memory at 4 GB per vCPU and large.2 config nodes; its
-    list fits one page of 100, which its older clients need."""
-    if dialect == "huawei":
+    list fits one page of 100, which its older clients need. Read replicas are Huawei's."""
+    if dialect.all_flavors:
         return tuple(all_flavors().values())
     return tuple(
         flavor
         for flavor in all_flavors().values()
         if flavor.series != "arm2"
+        and flavor.type is not GroupType.READONLY
         and (flavor.memory_gb == flavor.vcpus * 4 or flavor.spec_code.endswith(".large.2.config"))
     )

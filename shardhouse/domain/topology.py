@@ -3,16 +3,21 @@
 Source of names and members: OTC DDS API, "Querying Instances" examples.
 """
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import cycle
 
 from shardhouse.domain.creation import CreateRequest, GroupRequest
-from shardhouse.domain.model import Group, GroupType, Instance, Mode, Node, Status
+from shardhouse.domain.model import Group, GroupType, Instance, MemberRole, Mode, Node, Status
 
 #: Members of each shard and of the config servers: Primary, Secondary, Hidden.
 CLUSTER_MEMBERS = 3
+SHARD_PORT = 8637
+CONFIG_PORT = 8636
+"""Where the nodes of shards and config servers listen, whatever the cluster's own port is (OTC DDS,
+"Enabling IP Addresses of Shard and Config Nodes")."""
 #: A replica set of "1" (older clients' default) has three members, as in the cloud.
 _MEMBERS = {1: 3}
 
@@ -20,7 +25,7 @@ _MEMBERS = {1: 3}
 class Ids:
     """Makes ids: 32 hex characters and the suffix that tells what they name."""
 
-    def __init__(self, unique: Callable[[], str]) -> None:
+    def __init__(self, unique: Callable[[], str] = lambda: uuid.uuid4().hex) -> None:
         self._unique = unique
 
     def instance(self) -> str:
@@ -35,6 +40,14 @@ class Ids:
         """Id of a node."""
         return f"{self._unique()}no02"
 
+    def backup(self) -> str:
+        """Id of a backup."""
+        return f"{self._unique()}br02"
+
+    def configuration(self) -> str:
+        """Id of a parameter template."""
+        return f"{self._unique()}pr02"
+
 
 @dataclass(frozen=True)
 class _Shape:
@@ -45,7 +58,13 @@ class _Shape:
 
 
 def plan_instance(
-    request: CreateRequest, *, project_id: str, engine_version: str, ids: Ids, now: datetime
+    request: CreateRequest,
+    *,
+    project_id: str,
+    engine_version: str,
+    ids: Ids,
+    now: datetime,
+    engine_build: str = "",
 ) -> Instance:
     """The instance a request describes, `creating`, its nodes without addresses yet."""
     instance_id = ids.instance()
@@ -63,6 +82,7 @@ def plan_instance(
         version=request.version,
         storage_engine=request.storage_engine,
         engine_version=engine_version,
+        engine_build=engine_build,
         port=request.port,
         ssl=request.ssl,
         region=request.region,
@@ -76,9 +96,16 @@ def plan_instance(
     )
 
 
-def is_hidden(group: Group, node: Node) -> bool:
-    """Whether a node is its replica set's hidden member: the last of three or more."""
-    return group.type.holds_data and len(group.nodes) >= 3 and node.ordinal == len(group.nodes)
+def member_role(kind: GroupType, number: int, members: int) -> MemberRole:
+    """What the node with this number is in a new group: the last of three or more is hidden."""
+    if not kind.holds_data:
+        return MemberRole.NONE
+    return MemberRole.HIDDEN if number == members >= 3 else MemberRole.VOTER
+
+
+def node_port(kind: GroupType, port: int) -> int:
+    """The port that a new node of a group is for, in an instance whose own is `port`."""
+    return {GroupType.SHARD: SHARD_PORT, GroupType.CONFIG: CONFIG_PORT}.get(kind, port)
 
 
 def create_job_name(mode: Mode) -> str:
@@ -121,7 +148,8 @@ def _group(
             name=f"{request.name}_{shape.name}_node_{number}",
             spec_code=wanted.flavor.spec_code,
             availability_zone=next(zones),
-            port=request.port,
+            port=node_port(wanted.type, request.port),
+            member=member_role(wanted.type, number, shape.members),
         )
         for number in range(1, shape.members + 1)
     )

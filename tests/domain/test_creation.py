@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shardhouse.domain.creation import CreateRequest, Limits, parse_create
+from shardhouse.domain.dialect import DIALECTS
 from shardhouse.domain.model import BackupStrategy, GroupType
 from shardhouse.errors import DdsError
 from tests import requests
@@ -15,7 +16,7 @@ MISSING = object()
 
 def limits(dialect: str = "otc", **changes: Any) -> Limits:
     given: dict[str, Any] = {
-        "dialect": dialect,
+        "dialect": DIALECTS[dialect],
         "versions": VERSIONS,
         "regions": (),
         "zones": (),
@@ -41,8 +42,13 @@ def datastore(**changes: Any) -> dict[str, Any]:
     return requests.CLUSTER["datastore"] | changes
 
 
+def backups(**changes: Any) -> dict[str, Any]:
+    return {"start_time": "08:00-09:00", "keep_days": 7} | changes
+
+
 def test_documented_example_is_accepted() -> None:
-    request = parse(requests.CLUSTER)
+    documented = {"start_time": "08:15-09:15", "keep_days": "8"}
+    request = parse(requests.CLUSTER | {"backup_strategy": documented})
     assert [(group.type, group.number, group.size) for group in request.groups] == [
         (GroupType.MONGOS, 2, 0),
         (GroupType.SHARD, 2, 20),
@@ -166,6 +172,19 @@ def test_documented_example_is_accepted() -> None:
             "DBS.280214",
             "backup_strategy.keep_days",
         ),
+        (
+            {"backup_strategy": {"keep_days": 0, "start_time": "24:00-01:00"}},
+            "DBS.280216",
+            "backup_strategy.start_time",
+        ),
+        ({"backup_strategy": backups(period="1,8")}, "DBS.280215", "backup_strategy.period"),
+        ({"backup_strategy": backups(period="1,1")}, "DBS.280215", "backup_strategy.period"),
+        ({"backup_strategy": backups(period=[1])}, "DBS.280215", "backup_strategy.period"),
+        (
+            {"backup_strategy": backups(period="1,2,3", keep_days=6)},
+            "DBS.280215",
+            "backup_strategy.period",
+        ),
         # the rest
         ({"ssl_option": "2"}, "DBS.239011", "ssl_option"),
         ({"ssl_option": True}, "DBS.239011", "ssl_option"),
@@ -175,10 +194,12 @@ def test_documented_example_is_accepted() -> None:
         ({"tags": [{"key": "a b", "value": ""}]}, "DBS.280482", "tags[0].key"),
         ({"tags": [{"key": "k"}, {"key": "k"}]}, "DBS.280482", "tags[1].key"),
         ({"tags": [{"key": "k", "value": "v" * 44}]}, "DBS.280483", "tags[0].value"),
+        ({"tags": [{"key": "k", "value": "a b"}]}, "DBS.280483", "tags[0].value"),
+        ({"tags": [{"key": "k", "value": "a/b"}]}, "DBS.280483", "tags[0].value"),
+        ({"tags": [{"key": " ", "value": ""}]}, "DBS.280482", "tags[0].key"),
         ({"tags": "k=v"}, "DBS.200001", "tags"),
         ({"charge_info": {"charge_mode": "prePaid"}}, "DBS.280365", "charge_info.charge_mode"),
         ({"server_group_policies": ["affinity"]}, "DBS.280469", "server_group_policies"),
-        ({"restore_point": {"backup_id": "x"}}, "DBS.200004", "restore_point"),
     ],
 )
 def test_rule(changes: dict[str, Any], code: str, field: str) -> None:
@@ -211,7 +232,13 @@ def test_no_message_repeats_the_password(password: str) -> None:
         ({"flavor": flavors("shard", size="2000", num=16)}, "huawei"),
         ({"flavor": flavors("shard", storage="EXTREMEHIGH")}, "huawei"),
         ({"flavor": flavors("mongos", storage="whatever", size="x")}, "otc"),
-        ({"tags": [{"key": "k", "value": ""}, {"key": "键", "value": "值.1"}]}, "otc"),
+        ({"backup_strategy": {"keep_days": 0}}, "otc"),
+        ({"backup_strategy": {"keep_days": "0", "start_time": ""}}, "huawei"),
+        ({"backup_strategy": backups(period="7,1")}, "otc"),
+        ({"backup_strategy": backups(period="1,2,3,4,5,6,7", keep_days=1)}, "huawei"),
+        ({"backup_strategy": backups(period="")}, "otc"),
+        ({"tags": [{"key": "k", "value": ""}, {"key": "键", "value": "值-1"}]}, "otc"),
+        ({"disk_encryption_id": "", "enterprise_project_id": "", "dss_pool_id": ""}, "otc"),
         ({"charge_info": {"charge_mode": "postPaid"}}, "huawei"),
         ({"disk_encryption_id": None, "port": None, "ssl_option": None, "tags": None}, "otc"),
         ({"datastore": datastore(version="4.4", storage_engine="rocksDB")}, "otc"),
@@ -223,6 +250,65 @@ def test_no_message_repeats_the_password(password: str) -> None:
 )
 def test_accepted(changes: dict[str, Any], dialect: str) -> None:
     parse(requests.cluster(**changes), dialect)
+
+
+@pytest.mark.parametrize(
+    ("tag", "dialect", "code"),
+    [
+        ({"key": "a@b", "value": "c@d"}, "otc", None),
+        ({"key": "a@b", "value": ""}, "huawei", "DBS.280482"),
+        ({"key": "k", "value": "c@d"}, "huawei", "DBS.280483"),
+        ({"key": "k", "value": "1.0"}, "huawei", None),
+        ({"key": "a.b", "value": ""}, "huawei", "DBS.280482"),
+        ({"key": "k", "value": "1.0"}, "otc", "DBS.280483"),
+        ({"key": "a/b", "value": ""}, "huawei", "DBS.280482"),
+    ],
+)
+def test_characters_of_tags_depend_on_the_dialect(
+    tag: dict[str, str], dialect: str, code: str | None
+) -> None:
+    if code is None:
+        assert parse(requests.cluster(tags=[tag]), dialect).tags == ((tag["key"], tag["value"]),)
+    else:
+        with pytest.raises(DdsError) as caught:
+            parse(requests.cluster(tags=[tag]), dialect)
+        assert caught.value.code == code
+
+
+def test_spaces_around_tags_do_not_count() -> None:
+    request = parse(requests.cluster(tags=[{"key": " k ", "value": " v "}]))
+    assert request.tags == (("k", "v"),)
+
+
+@pytest.mark.parametrize("dialect", ["otc", "huawei"])
+def test_patch_levels_and_wider_passwords_are_in_neither_dialect(dialect: str) -> None:
+    """Both documents list `4.0` alone, and `()$` for other passwords than a new instance's."""
+    with pytest.raises(DdsError) as version:
+        parse(requests.cluster(datastore=datastore(version="4.0.3")), dialect)
+    with pytest.raises(DdsError) as password:
+        parse(requests.cluster(password="Test(123)$"), dialect)
+    assert (version.value.code, password.value.code) == ("DBS.280236", "DBS.280200")
+
+
+def test_the_days_of_backups_are_kept() -> None:
+    request = parse(requests.cluster(backup_strategy=backups(period="1,3")))
+    assert request.backup_strategy == BackupStrategy("08:00-09:00", 7, "1,3")
+
+
+def test_without_backups_no_window_is_needed() -> None:
+    request = parse(requests.cluster(backup_strategy={"keep_days": 0}))
+    assert request.backup_strategy == BackupStrategy(keep_days=0)
+
+
+def test_empty_ids_are_absent() -> None:
+    request = parse(requests.cluster(disk_encryption_id="", enterprise_project_id=""))
+    assert {"disk_encryption_id", "enterprise_project_id"}.isdisjoint(request.echo)
+
+
+def test_a_wrong_enterprise_project_is_forbidden() -> None:
+    with pytest.raises(DdsError) as caught:
+        parse(requests.cluster(enterprise_project_id=7))
+    assert (caught.value.code, caught.value.status) == ("DBS.280433", 403)
 
 
 def test_unknown_fields_are_kept_and_nulls_are_absent() -> None:

@@ -5,8 +5,8 @@ from itertools import count
 
 import pytest
 
-from shardhouse.domain.model import GroupType, Instance, Mode, Status
-from shardhouse.domain.topology import Ids, create_job_name, is_hidden, plan_instance
+from shardhouse.domain.model import GroupType, Instance, MemberRole, Mode, Status
+from shardhouse.domain.topology import Ids, create_job_name, plan_instance
 from tests import requests
 from tests.domain.test_creation import parse
 
@@ -42,6 +42,12 @@ def test_cluster() -> None:
     ]
 
 
+def test_the_port_of_a_cluster_is_that_of_its_routers() -> None:
+    for group in plan(requests.cluster(port="2100")).groups:
+        expected = {GroupType.SHARD: 8637, GroupType.CONFIG: 8636}.get(group.type, 2100)
+        assert {node.port for node in group.nodes} == {expected}
+
+
 def test_ids_tell_what_they_name_and_differ() -> None:
     instance = plan(requests.CLUSTER)
     ids = [instance.id, *(g.id for g in instance.groups), *(n.id for n in instance.nodes)]
@@ -53,9 +59,10 @@ def test_ids_tell_what_they_name_and_differ() -> None:
 
 def test_only_the_last_of_three_is_hidden() -> None:
     for group in plan(requests.CLUSTER).groups:
-        hidden = [is_hidden(group, node) for node in group.nodes]
-        expected = [False, False] if group.type is GroupType.MONGOS else [False, False, True]
-        assert hidden == expected
+        voter = MemberRole.VOTER
+        routers = group.type is GroupType.MONGOS
+        expected = [MemberRole.NONE] * 2 if routers else [voter, voter, MemberRole.HIDDEN]
+        assert [node.member for node in group.nodes] == expected
 
 
 @pytest.mark.parametrize(("number", "members"), [(1, 3), (3, 3)])
@@ -69,7 +76,7 @@ def test_a_replica_set_has_three_members_however_it_is_asked_for(number: int, me
 def test_single_is_a_replica_set_of_one() -> None:
     (group,) = plan(requests.single()).groups
     assert (group.type, group.replica_set, len(group.nodes)) == (GroupType.SINGLE, "replica", 1)
-    assert not is_hidden(group, group.nodes[0])
+    assert group.nodes[0].member is MemberRole.VOTER
 
 
 def test_members_are_spread_over_the_zones() -> None:

@@ -1,0 +1,60 @@
+"""All rows of the contract, by noun: a page of the reference, a tag of the OpenAPI document."""
+
+from collections.abc import Mapping
+
+from shardhouse.contract import (
+    accounts,
+    addresses,
+    advice,
+    audit,
+    backups,
+    balancer,
+    changes,
+    configurations,
+    events,
+    instances,
+    jobs,
+    kill_rules,
+    logs,
+    measurements,
+    notes,
+    offers,
+    passwords,
+    places,
+    policies,
+    recycling,
+    restore_times,
+    scaling,
+    sessions,
+    tags,
+    upgrades,
+)
+from shardhouse.contract.call import Call
+
+NOUNS: Mapping[str, tuple[Call, ...]] = {
+    "Accounts": accounts.CALLS,
+    "Addresses": addresses.CALLS,
+    "Audit logs": audit.CALLS,
+    "Advice": advice.CALLS,
+    "Backups": backups.CALLS + restore_times.CALLS,
+    "Balancer": balancer.CALLS,
+    "Changes": changes.CALLS,
+    "Configurations": configurations.CALLS,
+    "Events": events.CALLS,
+    "Instances": instances.CALLS,
+    "Jobs": jobs.CALLS,
+    "Logs": logs.CALLS,
+    "Kill rules": kill_rules.CALLS,
+    "Measurements": measurements.CALLS,
+    "Notes": notes.CALLS,
+    "Offers": offers.CALLS,
+    "Passwords": passwords.CALLS,
+    "Places": places.CALLS,
+    "Policies": policies.CALLS,
+    "Recycling": recycling.CALLS,
+    "Scaling": scaling.CALLS,
+    "Sessions": sessions.CALLS,
+    "Tags": tags.CALLS,
+    "Upgrades": upgrades.CALLS,
+}
+CALLS: tuple[Call, ...] = tuple(call for calls in NOUNS.values() for call in calls)

@@ -1,0 +1,1 @@
+"""The contract: rows, bodies, and what is derived from them."""
