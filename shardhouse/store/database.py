@@ -1,4 +1,8 @@
-"""Connections to the store: SQLite by default, PostgreSQL when configured."""
+"""Connections to the store: SQLite by default, PostgreSQL when configured.
+
+With a reserve, SQLite writes on a full disk too: into its allocated journal, then into what the
+reserve gives back. A write that finds no space all the same is refused with DiskFullError.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,27 +11,40 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
+
+from shardhouse.errors import DiskFullError
+from shardhouse.store import journal
+from shardhouse.store.reserve import Reserve
 
 BUSY_SECONDS = 30
 BEGIN_MODE = "shardhouse_begin"
 #: Key of the writers' lock in PostgreSQL; any number that nobody else uses in this database.
 WRITERS = 0x5A4D
+#: What SQLite calls a lack of space: for its pages, and for the index of its journal.
+_SQLITE_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+_POSTGRESQL_FULL = "53100"
 
 
 class Database:
-    """One SQL database: `read()` and `write()` give connections in a transaction."""
+    """One SQL database: `read()` and `write()` give connections in a transaction. `reserve` is the
+    space kept for it on its own disk, if it lies on a disk of ours."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, reserve: Reserve | None = None) -> None:
         self.url = url
-        self.engine = _engine(url)
+        self._reserve = reserve if url.startswith("sqlite") else None
+        self.engine = _engine(url, self._reserve)
         self._writing = self.engine.execution_options(**{BEGIN_MODE: "IMMEDIATE"})
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for queries; what it sees is one moment's state."""
-        with self.engine.connect() as connection:
+        """A connection for queries; what it sees is one moment's state. Needs no space on the disk
+        but for the index of SQLite's journal, once. Raises DiskFullError where that is lacking."""
+        with self._refusing_if_full(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -36,26 +53,60 @@ class Database:
 
         Writers take turns, from their start on, so that a read-then-write (a quota, a lease) cannot
         interleave with another's: by SQLite's write lock, or an advisory one of PostgreSQL.
+        Raises DiskFullError when there is no space for it, not even in the reserve.
         """
-        with self._writing.begin() as connection:
+        with self._refusing_if_full(), self._writing.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITERS})
             yield connection
 
     def migrate(self) -> None:
         """Bring the schema to this package's version."""
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config = _migrations()
         with self.write() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def current(self) -> bool:
+        """Whether the schema is of this package's version."""
+        with self.read() as connection:
+            heads = MigrationContext.configure(connection).get_current_heads()
+        return set(heads) == set(ScriptDirectory.from_config(_migrations()).get_heads())
 
     def close(self) -> None:
         """Close all pooled connections."""
         self.engine.dispose()
 
+    @contextmanager
+    def _refusing_if_full(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if not is_full(error.orig):
+                raise
+            if self._reserve:
+                self._reserve.give_back()
+            raise DiskFullError(
+                "The disk of the service's own database is full: nothing can be written to it. "
+                "Free some space on it, for example by deleting files, and try again."
+            ) from error
 
-def _engine(url: str) -> Engine:
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether a database driver's error says that the database's disk is full."""
+    return (
+        getattr(error, "sqlite_errorname", None) in _SQLITE_FULL
+        or getattr(error, "sqlstate", None) == _POSTGRESQL_FULL
+    )
+
+
+def _migrations() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _engine(url: str, reserve: Reserve | None) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True)
     engine = create_engine(
@@ -71,14 +122,21 @@ def _engine(url: str) -> Engine:
         # pysqlite's own transaction handling starts transactions late; we begin them ourselves.
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        if reserve:
+            journal.open_allocated(connection)
+        else:
+            cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        # Sorting must not need a file, on whatever disk that would be.
+        cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         mode = connection.get_execution_options().get(BEGIN_MODE, "DEFERRED")
+        if reserve and mode == "IMMEDIATE":
+            journal.make_room(connection, reserve)
         connection.exec_driver_sql(f"BEGIN {mode}")
 
     return engine

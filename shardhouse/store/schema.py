@@ -3,5 +3,6 @@
 from shardhouse.store import tables
 from shardhouse.store.iam import tables as iam_tables
 from shardhouse.store.metadata import METADATA
+from shardhouse.store.neighbours import tables as neighbour_tables
 
-__all__ = ["METADATA", "iam_tables", "tables"]
+__all__ = ["METADATA", "iam_tables", "neighbour_tables", "tables"]

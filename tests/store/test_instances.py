@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
-from shardhouse.domain.model import Instance, Job, JobStatus, JobStep, Role, Status
+from shardhouse.domain.change import Change
+from shardhouse.domain.model import BackupStrategy, Instance, Job, JobStatus, JobStep, Role, Status
+from shardhouse.domain.transitions import Event
 from shardhouse.errors import DdsError, ShardhouseError
-from shardhouse.store import instances, jobs, sealed
+from shardhouse.store import instances, jobs, schema, sealed
 from shardhouse.store.database import Database
 from shardhouse.store.instances import Filter
 from shardhouse.store.vault import Vault
@@ -18,6 +23,7 @@ from tests.domain.test_topology import NOW, plan
 
 PROJECT = "p" * 32
 OTHER = "q" * 32
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -63,13 +69,20 @@ def test_another_project_finds_nothing(database: Database, instance: Instance) -
         assert instances.count_by_mode(connection, OTHER) == {}
 
 
+def test_the_migrations_make_the_tables(database: Database) -> None:
+    with database.read() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, schema.METADATA) == []
+
+
 def test_migrating_twice_is_harmless(database: Database) -> None:
     database.migrate()
 
 
+GONE = Change(instance={"deleted_at": NOW}, event=Event.DELETED)
 CHANGES: dict[str, Callable[[Connection, Instance], None]] = {
-    "status": lambda c, i: instances.set_status(c, i.id, Status.NORMAL, NOW),
-    "deletion": lambda c, i: instances.mark_deleted(c, i.id, NOW),
+    "status": lambda c, i: instances.record(c, i.id, Event.CREATED, NOW),
+    "deletion": lambda c, i: instances.apply(c, i.id, GONE, NOW),
     "parts": lambda c, i: instances.remove_parts(c, i.id),
     "address": lambda c, i: instances.set_node(c, i.id, i.nodes[0].id, address="127.9.9.9"),
     "role": lambda c, i: instances.set_node(c, i.id, i.nodes[0].id, role=Role.PRIMARY),
@@ -106,18 +119,19 @@ def test_one_running_job_per_instance(database: Database, instance: Instance) ->
         assert read.action == "CREATE"
 
 
-def test_no_two_nodes_lease_one_address(database: Database, instance: Instance) -> None:
+def test_no_two_nodes_lease_one_address_and_port(database: Database, instance: Instance) -> None:
     first, second = instance.nodes[:2]
     with database.write() as connection:
-        instances.set_node(connection, instance.id, first.id, address="127.9.9.9")
+        instances.set_node(connection, instance.id, first.id, address="127.9.9.9", port=8635)
         with pytest.raises(Exception, match="UNIQUE"), connection.begin_nested():
-            instances.set_node(connection, instance.id, second.id, address="127.9.9.9")
-        assert instances.leased_addresses(connection) == ["127.9.9.9"]
+            instances.set_node(connection, instance.id, second.id, address="127.9.9.9", port=8635)
+        instances.set_node(connection, instance.id, second.id, address="127.9.9.9", port=8636)
+        assert instances.leases(connection) == [("127.9.9.9", 8635), ("127.9.9.9", 8636)]
 
 
 def test_a_deleted_instance_is_listed_nowhere(database: Database, instance: Instance) -> None:
     with database.write() as connection:
-        instances.mark_deleted(connection, instance.id, NOW)
+        instances.apply(connection, instance.id, GONE, NOW)
     with database.read() as connection:
         assert instances.find(connection, PROJECT, instance.id) is None
         assert instances.live(connection, list(Status)) == []
@@ -141,18 +155,23 @@ def test_secrets_open_only_in_their_own_row(database: Database, instance: Instan
             vault.open(text, f"instance:{other.id}:keyfile")
 
 
+def numbered(number: int) -> Instance:
+    """A single node like every other, but for its ids."""
+    made = plan(requests.single())
+    (group,) = made.groups
+    instance_id, group_id = f"i{number}", f"g{number}"
+    nodes = tuple(
+        replace(node, id=f"{number}-{node.id}", instance_id=instance_id, group_id=group_id)
+        for node in group.nodes
+    )
+    group = replace(group, id=group_id, instance_id=instance_id, nodes=nodes)
+    return replace(made, id=instance_id, groups=(group,))
+
+
 def test_pages_by_marker_follow_the_order(database: Database) -> None:
     with database.write() as connection:
         for number in range(5):
-            made = plan(requests.single())
-            named = {node.id: f"{number}-{node.id}" for node in made.nodes}
-            group = made.groups[0]
-            nodes = tuple(
-                replace(node, id=named[node.id], instance_id=f"i{number}", group_id=f"g{number}")
-                for node in group.nodes
-            )
-            group = replace(group, id=f"g{number}", instance_id=f"i{number}", nodes=nodes)
-            instances.add(connection, replace(made, id=f"i{number}", groups=(group,)))
+            instances.add(connection, numbered(number))
     seen: list[str] = []
     with database.read() as connection:
         while True:
@@ -163,3 +182,41 @@ def test_pages_by_marker_follow_the_order(database: Database) -> None:
             seen += [head.id for head in heads]
             assert total == 5
     assert sorted(seen) == seen == [f"i{number}" for number in range(5)]
+
+
+def test_another_project_s_instance_is_no_marker(database: Database) -> None:
+    older, newer = numbered(1), replace(numbered(2), created_at=NOW + HOUR)
+    with database.write() as connection:
+        instances.add(connection, older)
+        instances.add(connection, replace(newer, project_id=OTHER))
+    with database.read() as connection:
+        heads, total = instances.search(connection, PROJECT, Filter(after=newer.id), 0, 10)
+    assert (heads, total) == ([], 1)
+
+
+def test_the_days_of_backups_are_read_again(database: Database) -> None:
+    made = plan(requests.single(backup_strategy={"start_time": "08:00-09:00", "period": "1,3"}))
+    with database.write() as connection:
+        instances.add(connection, made)
+    with database.read() as connection:
+        assert instances.load(connection, made.id) == made
+    assert made.backup_strategy.period == "1,3"
+
+
+def test_tags_are_those_of_a_project_s_live_instances(
+    database: Database, instance: Instance
+) -> None:
+    with database.write() as connection:
+        assert instances.tags(connection, PROJECT) == {"a": [""], "b": ["1"]}
+        assert instances.tags(connection, OTHER) == {}
+        instances.apply(connection, instance.id, GONE, NOW)
+        assert instances.tags(connection, PROJECT) == {}
+
+
+def test_a_backup_strategy_is_changed_as_one_field(database: Database, instance: Instance) -> None:
+    strategy = BackupStrategy("02:00-03:00", 9, "1,4")
+    with database.write() as connection:
+        instances.apply(connection, instance.id, Change.of_instance(backup_strategy=strategy), NOW)
+        found = instances.load(connection, instance.id)
+    assert found is not None
+    assert found.backup_strategy == strategy

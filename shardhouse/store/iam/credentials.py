@@ -1,14 +1,13 @@
-"""Queries on access keys, tokens and failed attempts."""
+"""Queries on access keys and tokens."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from shardhouse.store.iam import directory
 from shardhouse.store.iam.records import AccessKey, Standing, TokenRow
-from shardhouse.store.iam.tables import ACCESS_KEYS, FAILURES, TOKENS, USERS
+from shardhouse.store.iam.tables import ACCESS_KEYS, TOKENS, USERS
 
 _KEY = select(ACCESS_KEYS).where(ACCESS_KEYS.c.access_key == bindparam("access_key"))
 
@@ -92,32 +91,8 @@ def remove_tokens_of(connection: Connection, user_id: str) -> None:
     connection.execute(delete(TOKENS).where(TOKENS.c.user_id == user_id))
 
 
-_FAILURES = select(FAILURES.c.count, FAILURES.c.last_at).where(
-    FAILURES.c.subject == bindparam("subject")
-)
-
-
-def failed_attempts(connection: Connection, subject: str) -> tuple[int, datetime] | None:
-    """Consecutive failures of a subject and when the last was."""
-    row = connection.execute(_FAILURES, {"subject": subject}).first()
-    return (row[0], row[1]) if row else None
-
-
-def set_failed_attempts(connection: Connection, subject: str, count: int, now: datetime) -> None:
-    """Write down how many consecutive failures a subject has."""
-    values = {"count": count, "last_at": now}
-    changed = connection.execute(
-        update(FAILURES).where(FAILURES.c.subject == subject).values(**values)
-    )
-    if changed.rowcount == 0:
-        connection.execute(insert(FAILURES), {"subject": subject, **values})
-
-
-def clear_failed_attempts(connection: Connection, subject: str) -> None:
-    """Forget a subject's failures."""
-    connection.execute(delete(FAILURES).where(FAILURES.c.subject == subject))
-
-
-def clear_failures_before(connection: Connection, moment: datetime) -> None:
-    """Forget failures that are too old to matter, so that made-up names do not pile up."""
-    connection.execute(delete(FAILURES).where(FAILURES.c.last_at < moment))
+def end_sessions(connection: Connection, user_id: str) -> None:
+    """End all tokens and temporary keys of a user, for good."""
+    remove_tokens_of(connection, user_id)
+    generation = {"session_generation": USERS.c.session_generation + 1}
+    connection.execute(update(USERS).where(USERS.c.id == user_id).values(generation))

@@ -29,12 +29,6 @@ def add_domain(connection: Connection, domain: Domain) -> None:
     connection.execute(insert(DOMAINS), vars(domain))
 
 
-def domain_named(connection: Connection, name: str) -> Domain | None:
-    """The domain of that name."""
-    row = connection.execute(select(DOMAINS).where(DOMAINS.c.name == name)).mappings().first()
-    return Domain(**row) if row else None
-
-
 def domain(connection: Connection, domain_id: str) -> Domain | None:
     """The domain of that id."""
     row = connection.execute(select(DOMAINS).where(DOMAINS.c.id == domain_id)).mappings().first()
@@ -97,9 +91,6 @@ def add_user(connection: Connection, user: User) -> None:
 _USER = select(USERS).where(
     USERS.c.domain_id == bindparam("domain_id"), USERS.c.id == bindparam("user_id")
 )
-_USER_NAMED = select(USERS).where(
-    USERS.c.domain_id == bindparam("domain_id"), USERS.c.name == bindparam("name")
-)
 
 
 def user(connection: Connection, domain_id: str, user_id: str) -> User | None:
@@ -109,16 +100,29 @@ def user(connection: Connection, domain_id: str, user_id: str) -> User | None:
     return User(**row) if row else None
 
 
-def user_named(connection: Connection, domain_id: str, name: str) -> User | None:
-    """The domain's user of that name."""
-    found = connection.execute(_USER_NAMED, {"domain_id": domain_id, "name": name})
-    row = found.mappings().first()
-    return User(**row) if row else None
+def user_who_may_log_in(
+    connection: Connection,
+    *,
+    user_id: str | None,
+    name: str | None,
+    domain_id: str | None,
+    domain_name: str | None,
+) -> User | None:
+    """The enabled user of an enabled domain, by id, or by name with the domain's id or name.
 
-
-def user_anywhere(connection: Connection, user_id: str) -> User | None:
-    """A user by id alone: for a login or signature, which tells the domain only through him."""
-    row = connection.execute(select(USERS).where(USERS.c.id == user_id)).mappings().first()
+    One query, whatever is unknown or disabled: how long it takes tells nothing.
+    """
+    found = (
+        select(USERS)
+        .join(DOMAINS, DOMAINS.c.id == USERS.c.domain_id)
+        .where(USERS.c.enabled, DOMAINS.c.enabled)
+    )
+    if user_id is not None:
+        found = found.where(USERS.c.id == user_id)
+    else:
+        in_domain = DOMAINS.c.id == domain_id if domain_id else DOMAINS.c.name == domain_name
+        found = found.where(USERS.c.name == name, in_domain)
+    row = connection.execute(found).mappings().first()
     return User(**row) if row else None
 
 

@@ -32,7 +32,10 @@ class Project:
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who can log in, sign requests, or both; `password_hash` is argon2's own format."""
+    """Somebody who can log in, sign requests, or both; `password_hash` is argon2's own format.
+
+    Tokens and temporary keys are good for the `session_generation` they were issued in.
+    """
 
     id: str
     domain_id: str
@@ -42,6 +45,7 @@ class User:
     password_hash: str | None
     password_strength: str
     created_at: datetime
+    session_generation: int = 0
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ USERS = Table(
     Column("password_hash", String(255)),
     Column("password_strength", String(8), nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("session_generation", Integer, nullable=False, server_default="0"),
     UniqueConstraint("domain_id", "name"),
 )
 
@@ -94,13 +95,4 @@ TOKENS = Table(
     Column("methods", String(64), nullable=False),
     Column("issued_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False, index=True),
-)
-
-#: Consecutive failures of one subject: a user's logins or an access key's signatures.
-FAILURES = Table(
-    "iam_failures",
-    METADATA,
-    Column("subject", String(192), primary_key=True),
-    Column("count", Integer, nullable=False),
-    Column("last_at", Moment, nullable=False),
 )
