@@ -12,10 +12,9 @@ from shardhouse.iam.key_material import new_access_key, new_secret_key
 from shardhouse.iam.refusals import not_found, unauthenticated
 from shardhouse.iam.signatures import SignedRequest
 from shardhouse.iam.temporary_keys import TemporaryKeys
-from shardhouse.iam.throttle import Throttle
 from shardhouse.store.database import Database
 from shardhouse.store.iam import credentials, directory
-from shardhouse.store.iam.records import AccessKey, Standing
+from shardhouse.store.iam.records import AccessKey
 from shardhouse.store.vault import Vault
 
 KEYS_PER_USER = 2
@@ -42,13 +41,11 @@ class AccessKeys:
         database: Database,
         vault: Vault,
         temporary: TemporaryKeys,
-        throttle: Throttle,
         clock: Clock,
     ) -> None:
         self._database = database
         self._vault = vault
         self._temporary = temporary
-        self._throttle = throttle
         self._clock = clock
 
     def authenticate(
@@ -61,30 +58,30 @@ class AccessKeys:
         """Who signed the request, in the scope of the project asked for (or of his domain).
 
         The caller has no project when he does not have this one; a temporary key of one project
-        stays in that project. Raises IamError 401.
+        stays in that project. Raises IamError 401; a wrong signature is cheap and locks nobody out.
         """
         signature = signatures.parse(authorization)
         signatures.check(request, signature, self._clock())
         name = signature.access_key
-        subject = f"access-key:{name}"
-        stamp: str | None = None
+        session_generation: int | None = None
         with self._database.read() as connection:
-            if self._throttle.seconds_locked(connection, subject):
-                raise unauthenticated("AK access failed to reach the limit,forbidden")
             if security_token:
-                temporary, stamp = self._temporary.open(security_token, name)
+                temporary = self._temporary.open(security_token, name)
+                session_generation = temporary.session_generation
                 user_id, secret_key = temporary.user_id, temporary.secret_key
                 project_id = temporary.project_id or project_id
             else:
                 user_id, secret_key = self._permanent(connection, name)
             standing = directory.standing(connection, user_id, project_id)
         if not signatures.matches(request, signature, secret_key):
-            self._throttle.failed(subject)
             raise unauthenticated("verify aksk signature fail")
-        self._throttle.succeeded(subject)
-        self._check_standing(standing, stamp)
-        assert standing is not None
-        return caller_of(standing, "temporary_key" if stamp else "access_key")
+        if standing is None or not standing.user.enabled or not standing.domain.enabled:
+            raise unauthenticated("the user of the access key is disabled or deleted")
+        if session_generation not in (None, standing.user.session_generation):
+            raise unauthenticated(
+                "the security token ended when its user changed the password or was disabled"
+            )
+        return caller_of(standing, "temporary_key" if security_token else "access_key")
 
     def _permanent(self, connection: Connection, name: str) -> tuple[str, str]:
         key = credentials.access_key(connection, name)
@@ -93,12 +90,6 @@ class AccessKeys:
         if not key.active:
             raise unauthenticated(f"the access key {name} is inactive")
         return key.user_id, self._vault.open(key.sealed_secret, seal_context(name))
-
-    def _check_standing(self, standing: Standing | None, stamp: str | None) -> None:
-        if standing is None or not standing.user.enabled or not standing.domain.enabled:
-            raise unauthenticated("the user of the access key is disabled or deleted")
-        if stamp and stamp != self._temporary.stamp(standing.user):
-            raise unauthenticated("the security token ended with a change of the password")
 
     def create(self, caller: Caller, user_id: str, description: str) -> NewKey:
         """A new key of the caller or, for an administrator, of a user of the domain.

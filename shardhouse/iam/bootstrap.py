@@ -25,6 +25,7 @@ from shardhouse.settings import Settings
 from shardhouse.store.database import Database
 from shardhouse.store.iam import credentials, directory
 from shardhouse.store.iam.records import AccessKey, Assignment, Domain, Project, User
+from shardhouse.store.neighbours import networks
 from shardhouse.store.vault import Vault
 
 
@@ -52,12 +53,18 @@ def bootstrap(
     passwords = Passwords(vault, clock)
     with database.write() as connection:
         if directory.domain_list(connection):
-            if known:
-                _write(path, known | _addresses(settings))
+            # Projects of an older version have no networks yet.
+            networks_of = _default_networks(connection)
+            defaults = networks_of.get(known.get("project_id", ""), {})
+            current = known | _addresses(settings) | defaults
+            if known and known != current:
+                _write(path, current)
             return
         account = _first_account(settings, known)
         project_id = found_account(connection, account, vault, passwords, clock)
-        _write(path, _addresses(settings) | vars(account) | {"project_id": project_id})
+        defaults = _default_networks(connection)[project_id]
+        admin = vars(account) | {"project_id": project_id}
+        _write(path, _addresses(settings) | admin | defaults)
 
 
 def found_account(
@@ -112,6 +119,16 @@ def _addresses(settings: Settings) -> dict[str, Any]:
         "iam_endpoint": settings.iam_url(),
         "dds_endpoint": settings.dds_url(),
         "region": settings.region,
+        "tls_authority": str(settings.tls_authority) if settings.tls_authority else None,
+    }
+
+
+def _default_networks(connection: Connection) -> dict[str, dict[str, str]]:
+    """Each project's default networks, by the project's id; made where there never were any."""
+    return {
+        project.id: dict(vars(networks.ensure_defaults(connection, project.id)))
+        for domain in directory.domain_list(connection)
+        for project in directory.project_list(connection, domain.id)
     }
 
 

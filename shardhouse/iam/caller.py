@@ -14,7 +14,8 @@ How = Literal["token", "access_key", "temporary_key"]
 class Caller:
     """A user in the scope of one project, or of his domain when `project_id` is None.
 
-    `roles` are those that count in that scope at this moment; `how` he proved who he is.
+    `roles` are those that count in that scope at this moment; `how` he proved who he is;
+    `session_generation` is the user's at this moment.
     """
 
     user_id: str
@@ -25,6 +26,7 @@ class Caller:
     project_name: str | None
     roles: tuple[Role, ...]
     how: How
+    session_generation: int
 
     @property
     def may_read(self) -> bool:
@@ -68,4 +70,5 @@ def caller_of(standing: Standing, how: How) -> Caller:
         project_name=project.name if project else None,
         roles=roles_of(standing.role_ids),
         how=how,
+        session_generation=standing.user.session_generation,
     )

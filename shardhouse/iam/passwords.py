@@ -1,13 +1,15 @@
 """Passwords: what is allowed, hashing with argon2, and checks that are remembered for a minute.
 
-argon2 costs tens of milliseconds on purpose. A client that logs in again and again with a password
-just verified is let through by a keyed digest of (hash, password); a changed password has another
-hash, so nothing old is ever remembered for it.
+argon2 costs tens of milliseconds on purpose. All hashes are computed by one thread of lower
+priority, so that they take from the rest of the service what it leaves over. A client that logs in
+again and again with a password just verified is let through by a keyed digest of (hash, password);
+a changed password has another hash, so nothing old is ever remembered for it.
 """
 
+import os
 import re
 import secrets
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from argon2 import PasswordHasher
@@ -26,8 +28,8 @@ RULE_TEXT = (
 )
 REMEMBERED = timedelta(seconds=60)
 REMEMBERED_CHECKS = 1024
-#: Hashes computed at a time; each takes 19 MB.
-PARALLEL_HASHES = 2
+#: Added to the niceness of the hashing thread (on Linux each thread has its own).
+NICENESS = 5
 
 
 class Passwords:
@@ -38,14 +40,15 @@ class Passwords:
         self._clock = clock
         # The second choice of OWASP's password storage advice: 19 MB, two passes, one lane.
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-        self._slots = threading.BoundedSemaphore(PARALLEL_HASHES)
+        # That thread does nothing but hash, without the interpreter's lock: it must not be
+        # preempted while it holds what others wait for.
+        self._thread = ThreadPoolExecutor(1, "passwords", os.nice, (NICENESS,))
         self._decoy = self._hasher.hash(secrets.token_urlsafe())
         self._verified: dict[bytes, datetime] = {}
 
     def hash(self, password: str) -> str:
         """The password's salted hash, in argon2's own text format."""
-        with self._slots:
-            return self._hasher.hash(password)
+        return self._thread.submit(self._hasher.hash, password).result()
 
     def matches(self, password_hash: str | None, password: str) -> bool:
         """Whether the password is right; takes as long when there is no hash to compare with."""
@@ -54,8 +57,9 @@ class Passwords:
         if self._verified.get(key, now) > now:
             return True
         try:
-            with self._slots:
-                self._hasher.verify(password_hash or self._decoy, password)
+            self._thread.submit(
+                self._hasher.verify, password_hash or self._decoy, password
+            ).result()
         except (VerificationError, InvalidHashError):
             return False
         if password_hash is None:

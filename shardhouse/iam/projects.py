@@ -15,6 +15,7 @@ from shardhouse.iam.refusals import not_found
 from shardhouse.store.database import Database
 from shardhouse.store.iam import directory
 from shardhouse.store.iam.records import Domain, Project
+from shardhouse.store.neighbours import networks
 
 PROJECT_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 DESCRIPTION_LENGTH = 255
@@ -76,7 +77,10 @@ class Projects:
         domain_id: str | None,
         enabled: bool,
     ) -> Project:
-        """Raises IamError: 400 for a wrong name, 403, 404 for an unknown parent, 409."""
+        """A new project, with a VPC, a subnet and a security group.
+
+        Raises IamError: 400 for a wrong name, 403, 404 for an unknown parent, 409.
+        """
         caller.require_administrator()
         check_own_domain(caller, domain_id)
         _check_project_name(name)
@@ -96,6 +100,7 @@ class Projects:
                 if parent_id != caller.domain_id:
                     require_project(connection, caller, parent_id)
                 directory.add_project(connection, project)
+                networks.ensure_defaults(connection, project.id)
         except IntegrityError:
             raise IamError(f"project.name: {name} exists already.", status=409) from None
         return project

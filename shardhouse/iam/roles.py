@@ -13,8 +13,8 @@ _NAMESPACE = uuid.UUID("6f0f4f3c-8a55-5d0c-9f0a-3a3c6e2a7d10")
 
 @dataclass(frozen=True)
 class Role:
-    """A role. `reads` and `writes` concern DDS; `administers` is users, projects, roles and keys
-    of the whole domain, so such a role is assigned on a domain only.
+    """A role. `reads` and `writes` concern DDS and the services beside it; `administers` is users,
+    projects, roles and keys of the whole domain, so such a role is assigned on a domain only.
     """
 
     name: str

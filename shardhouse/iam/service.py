@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
 from shardhouse.iam.access_keys import AccessKeys
 from shardhouse.iam.assignments import Assignments
@@ -12,20 +11,17 @@ from shardhouse.iam.projects import Projects
 from shardhouse.iam.temporary_keys import TemporaryKeys
 from shardhouse.iam.throttle import Throttle
 from shardhouse.iam.tokens import Tokens
+from shardhouse.iam.turns import Turns
 from shardhouse.iam.users import Users
 from shardhouse.store.database import Database
 from shardhouse.store.vault import Vault
 
-FAILED_LOGINS = 5
-LOGIN_LOCK = timedelta(minutes=15)
-#: The documented gateway locks a key that failed more than five times in a row.
-FAILED_SIGNATURES = 6
-SIGNATURE_LOCK = timedelta(minutes=5)
-
 
 @dataclass(frozen=True)
 class Iam:
-    """What the HTTP layer calls; one field per noun."""
+    """What the HTTP layer calls; one field per noun. Whatever hashes a password is to be called
+    through `turns`.
+    """
 
     tokens: Tokens
     access_keys: AccessKeys
@@ -34,6 +30,7 @@ class Iam:
     projects: Projects
     assignments: Assignments
     passwords: Passwords
+    turns: Turns
 
     @classmethod
     def over(
@@ -46,15 +43,15 @@ class Iam:
     ) -> "Iam":
         """IAM over a store. `project_in_use` says whether a project still owns instances."""
         passwords = Passwords(vault, clock)
-        logins = Throttle(database, clock, limit=FAILED_LOGINS, lock=LOGIN_LOCK)
-        signing = Throttle(database, clock, limit=FAILED_SIGNATURES, lock=SIGNATURE_LOCK)
-        temporary = TemporaryKeys(database, vault, clock)
+        logins = Throttle(clock)
+        temporary = TemporaryKeys(vault, clock)
         return cls(
             tokens=Tokens(database, vault, passwords, logins, clock),
-            access_keys=AccessKeys(database, vault, temporary, signing, clock),
+            access_keys=AccessKeys(database, vault, temporary, clock),
             temporary_keys=temporary,
             users=Users(database, passwords, logins, clock),
             projects=Projects(database, clock, project_in_use),
             assignments=Assignments(database),
             passwords=passwords,
+            turns=Turns(),
         )

@@ -1,49 +1,85 @@
-"""Repeated failures: after too many in a row a subject is locked for a while.
+"""Failed logins slow down the next ones: of the same user, from the same address, and no others.
 
-Counted in the store, so that all replicas lock together. Attempts while locked are not counted,
-hence a lock always ends.
+The first failures cost nothing, each further one doubles the time until the next attempt is looked
+at. There is no lock that strangers could put on a user: whoever logs in from another address does
+not notice. The table is in memory and bounded; when it is full, the failure longest ago is
+forgotten. Only attempts that cost a hash get into it, so it cannot be flushed quickly.
 """
 
+import hashlib
 import math
-from datetime import timedelta
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
+from shardhouse.errors import IamError
 from shardhouse.iam.clock import Clock
-from shardhouse.store.database import Database
-from shardhouse.store.iam import credentials
+
+#: Failures in a row after which the next attempt has to wait.
+FREE_FAILURES = 5
+FIRST_DELAY = timedelta(seconds=1)
+LONGEST_DELAY = timedelta(minutes=1)
+#: After so long without another failure all is forgotten.
+FORGOTTEN = timedelta(minutes=15)
+ENTRIES = 10_000
+
+
+@dataclass(frozen=True)
+class _Failures:
+    count: int
+    last_at: datetime
+
+    @property
+    def delay(self) -> timedelta:
+        if self.count < FREE_FAILURES:
+            return timedelta()
+        # 64 s are more than the longest delay already.
+        doublings = min(self.count - FREE_FAILURES, 6)
+        return min(LONGEST_DELAY, FIRST_DELAY * (1 << doublings))
 
 
 class Throttle:
-    """Locks a subject for `lock` once it has `limit` failures in a row."""
+    """Failures by source (where an attempt came from) and subject (the user it named)."""
 
-    def __init__(self, database: Database, clock: Clock, *, limit: int, lock: timedelta) -> None:
-        self._database = database
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.limit = limit
-        self.lock = lock
+        self._failures: OrderedDict[bytes, _Failures] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def seconds_locked(self, connection: Connection, subject: str) -> int:
-        """How long the subject must still wait; 0 when it may try."""
-        failed = credentials.failed_attempts(connection, subject)
-        if failed is None or failed[0] < self.limit:
-            return 0
-        left = failed[1] + self.lock - self._clock()
-        return max(0, math.ceil(left.total_seconds()))
+    def check(self, source: str, subject: str) -> None:
+        """Raises IamError 429 while the next attempt has to wait."""
+        with self._lock:
+            failures = self._failures.get(_key(source, subject))
+        if failures is None:
+            return
+        # However the clock was set meanwhile, nobody waits longer than the delay.
+        left = min(failures.delay, failures.last_at + failures.delay - self._clock())
+        if left > timedelta():
+            seconds = math.ceil(left.total_seconds())
+            raise IamError(
+                f"There were {failures.count} failed logins of this user from your address; try "
+                f"again in {seconds} seconds.",
+                status=429,
+                retry_after=seconds,
+            )
 
-    def failed(self, subject: str) -> None:
-        """Count a failure; failures older than the lock are forgotten."""
-        now = self._clock()
-        with self._database.write() as connection:
-            credentials.clear_failures_before(connection, now - self.lock)
-            failed = credentials.failed_attempts(connection, subject)
-            count = failed[0] + 1 if failed else 1
-            credentials.set_failed_attempts(connection, subject, count, now)
+    def failed(self, source: str, subject: str) -> None:
+        """Count a failure."""
+        key, now = _key(source, subject), self._clock()
+        with self._lock:
+            before = self._failures.pop(key, None)
+            recent = before is not None and now - before.last_at < FORGOTTEN
+            self._failures[key] = _Failures(before.count + 1 if before and recent else 1, now)
+            if len(self._failures) > ENTRIES:
+                self._failures.popitem(last=False)
 
-    def succeeded(self, subject: str) -> None:
-        """The row of failures is broken; writes only where there was one."""
-        with self._database.read() as connection:
-            failed = credentials.failed_attempts(connection, subject)
-        if failed:
-            with self._database.write() as connection:
-                credentials.clear_failed_attempts(connection, subject)
+    def succeeded(self, source: str, subject: str) -> None:
+        """The row of failures is broken."""
+        with self._lock:
+            self._failures.pop(_key(source, subject), None)
+
+
+def _key(source: str, subject: str) -> bytes:
+    """Of one size, however long a name is."""
+    return hashlib.sha256(f"{source}\0{subject}".encode()).digest()

@@ -2,10 +2,9 @@
 
 A token is random text that only its holder knows; the store has its keyed digest. It lives 24 h
 and dies earlier with a revocation, or when its user is disabled or deleted, changes his password
-or loses a role (`Directory` revokes them then); roles count as they are at the moment of use.
+or loses a role (they are removed then); roles count as they are at the moment of use.
 """
 
-import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ from shardhouse.iam.refusals import not_found, unauthenticated
 from shardhouse.iam.throttle import Throttle
 from shardhouse.store.database import Database
 from shardhouse.store.iam import credentials, directory
-from shardhouse.store.iam.records import Domain, Standing, TokenRow, User
+from shardhouse.store.iam.records import Domain, Standing, TokenRow
 from shardhouse.store.vault import Vault
 
 LIFETIME = timedelta(hours=24)
@@ -52,6 +51,11 @@ class Login:
     domain_id: str | None = None
     domain_name: str | None = None
 
+    @property
+    def subject(self) -> str:
+        """Whose failures it adds to: the user as named here, whether he exists or not."""
+        return repr((self.user_id, self.user_name, self.domain_id, self.domain_name))
+
 
 @dataclass(frozen=True)
 class Token:
@@ -81,32 +85,46 @@ class Tokens:
         self._throttle = throttle
         self._clock = clock
 
-    def by_password(self, login: Login, scope: Scope | None) -> Token:
-        """A new token. Raises IamError: 401 for wrong credentials or a locked user, 403 or 404
-        for a scope he has no access to.
+    def check_pace(self, login: Login, source: str) -> None:
+        """Whether a login will be looked at: cheap, to be asked before it waits for its turn.
+
+        Raises IamError 429 after failures of this user from this source.
         """
+        self._throttle.check(source, login.subject)
+
+    def by_password(self, login: Login, scope: Scope | None, source: str) -> Token:
+        """A new token for a login from `source`. Raises IamError: 401 for wrong credentials, 403
+        or 404 for a scope the user has no access to, 429 as `check_pace`.
+
+        A user who does not exist or is disabled costs the time and gets the answer of a wrong
+        password.
+        """
+        self.check_pace(login, source)
         with self._database.read() as connection:
-            user = _find_user(connection, login)
-            subject = f"login:{user.id}" if user else _nobody(login)
-            wait = self._throttle.seconds_locked(connection, subject)
-        if wait:
-            raise unauthenticated(
-                f"locked after {self._throttle.limit} failed logins in a row; try again in "
-                f"{wait} seconds"
+            user = directory.user_who_may_log_in(
+                connection,
+                user_id=login.user_id,
+                name=login.user_name,
+                domain_id=login.domain_id,
+                domain_name=login.domain_name,
             )
-        if not self._passwords.matches(user.password_hash if user else None, login.password):
-            self._throttle.failed(subject)
+        right = self._passwords.matches(user.password_hash if user else None, login.password)
+        if user is None or not right:
+            self._throttle.failed(source, login.subject)
             raise unauthenticated("the user name or password is wrong")
-        assert user is not None
-        self._throttle.succeeded(subject)
-        return self._issue(user.id, scope, ("password",), self._clock() + LIFETIME)
+        self._throttle.succeeded(source, login.subject)
+        expires_at = self._clock() + LIFETIME
+        return self._issue(user.id, user.session_generation, scope, ("password",), expires_at)
 
     def by_token(self, text: str, scope: Scope | None) -> Token:
         """A new token for the holder of another, which stays valid. It expires when that one
         does, so that a stolen token cannot be renewed for ever. Raises IamError as `by_password`.
         """
         token = self.authenticate(text)
-        return self._issue(token.caller.user_id, scope, ("token",), token.expires_at)
+        holder = token.caller
+        return self._issue(
+            holder.user_id, holder.session_generation, scope, ("token",), token.expires_at
+        )
 
     def authenticate(self, text: str) -> Token:
         """The valid token with this text. Raises IamError 401."""
@@ -143,11 +161,21 @@ class Tokens:
             credentials.remove_token(connection, self._digest(text))
 
     def _issue(
-        self, user_id: str, scope: Scope | None, methods: tuple[str, ...], expires_at: datetime
+        self,
+        user_id: str,
+        session_generation: int,
+        scope: Scope | None,
+        methods: tuple[str, ...],
+        expires_at: datetime,
     ) -> Token:
+        """`session_generation` is the user's at the moment the password or token was checked: what
+        ended the sessions since then ends this one too.
+        """
         text = secrets.token_urlsafe(TOKEN_BYTES)
         with self._database.write() as connection:
             standing = _standing_in(connection, user_id, scope)
+            if standing.user.session_generation != session_generation:
+                raise unauthenticated("the password or the token ended just now")
             row = TokenRow(
                 digest=self._digest(text),
                 user_id=user_id,
@@ -165,25 +193,6 @@ class Tokens:
 
 def _token(text: str, row: TokenRow, standing: Standing) -> Token:
     return Token(text, row.methods, row.issued_at, row.expires_at, caller_of(standing, "token"))
-
-
-def _find_user(connection: Connection, login: Login) -> User | None:
-    if login.user_id is not None:
-        return directory.user_anywhere(connection, login.user_id)
-    domain = _find_domain(connection, login)
-    return directory.user_named(connection, domain.id, login.user_name or "") if domain else None
-
-
-def _find_domain(connection: Connection, login: Login) -> Domain | None:
-    if login.domain_id is not None:
-        return directory.domain(connection, login.domain_id)
-    return directory.domain_named(connection, login.domain_name or "")
-
-
-def _nobody(login: Login) -> str:
-    # A user who does not exist is locked like one who does, so that the answers tell nothing.
-    given = repr((login.user_id, login.user_name, login.domain_id, login.domain_name))
-    return f"nobody:{hashlib.sha256(given.encode()).hexdigest()}"
 
 
 def _standing_in(connection: Connection, user_id: str, scope: Scope | None) -> Standing:

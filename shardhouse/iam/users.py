@@ -94,7 +94,7 @@ class Users:
         enabled: bool | None,
     ) -> User:
         """An administrator changes what is given; a new password or disabling ends the user's
-        tokens. Raises IamError 400, 403, 404, 409.
+        tokens and temporary keys. Raises IamError 400, 403, 404, 409.
         """
         caller.require_administrator()
         if enabled is False and user_id == caller.user_id:
@@ -114,18 +114,18 @@ class Users:
                 if changes:
                     directory.change_user(connection, user_id, changes)
                 if password is not None or enabled is False:
-                    credentials.remove_tokens_of(connection, user_id)
+                    credentials.end_sessions(connection, user_id)
         except IntegrityError:
             raise IamError(f"user.name: {name} exists already.", status=409) from None
         return replace(user, **changes)
 
     def change_own_password(
-        self, caller: Caller, user_id: str, *, original: str, password: str
+        self, caller: Caller, user_id: str, *, original: str, password: str, source: str
     ) -> None:
-        """A user gives himself a new password; all his tokens end.
+        """A user gives himself a new password; all his tokens and temporary keys end.
 
-        Raises IamError: 400 for a new password against the rule, 401 for a wrong original (locked
-        like failed logins), 403 for another user's.
+        Raises IamError: 400 for a new password against the rule, 401 for a wrong original, 403 for
+        another user's, 429 after wrong ones from this source.
         """
         if user_id != caller.user_id:
             raise IamError(
@@ -134,21 +134,17 @@ class Users:
                 status=403,
             )
         user = self.show(caller, user_id)
-        subject = f"login:{user.id}"
-        with self._database.read() as connection:
-            wait = self._throttle.seconds_locked(connection, subject)
-        if wait:
-            raise IamError(f"Too many wrong passwords; try again in {wait} seconds.", status=401)
+        self._throttle.check(source, user.id)
         if not self._passwords.matches(user.password_hash, original):
-            self._throttle.failed(subject)
+            self._throttle.failed(source, user.id)
             raise IamError("original_password: it is not the present password.", status=401)
-        self._throttle.succeeded(subject)
+        self._throttle.succeeded(source, user.id)
         check_password(password, user.name)
         if password == original:
             raise IamError("password: it must differ from the present one.")
         with self._database.write() as connection:
             directory.change_user(connection, user_id, self._password_changes(password))
-            credentials.remove_tokens_of(connection, user_id)
+            credentials.end_sessions(connection, user_id)
 
     def delete(self, caller: Caller, user_id: str) -> None:
         """His keys, tokens and role assignments end with him. Raises IamError 403, 404."""

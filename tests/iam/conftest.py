@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from iam_world import Clock, Site, World, make_world, serving, stand_in_for_dds
 
 from shardhouse.api.iam.app import create_iam_app
+from tests.iam.world import Clock, Site, World, make_world, serving, stand_in_for_dds
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 from fastapi import FastAPI
 
-from shardhouse.api import errors
+from shardhouse.api import errors, routing
+from shardhouse.api.bodies import LargeBodies
 from shardhouse.api.iam import catalog, credentials, projects, roles, tokens, users, versions
 from shardhouse.iam.service import Iam
 from shardhouse.settings import Settings
@@ -19,7 +20,8 @@ def create_iam_app(iam: Iam, settings: Settings) -> FastAPI:
     )
     app.state.iam = iam
     app.state.settings = settings
-    for resource in (versions, tokens, catalog, projects, users, credentials, roles):
-        app.include_router(resource.router)
+    resources = (versions, tokens, catalog, projects, users, credentials, roles)
+    routing.install(app, [resource.router for resource in resources])
+    app.add_middleware(LargeBodies)
     errors.install(app, "iam")
     return app

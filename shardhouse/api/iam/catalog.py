@@ -1,7 +1,8 @@
 """The service catalog, and the listings of regions, services and endpoints behind it.
 
 Each service has one public endpoint in the installation's one region. OpenStack clients look for
-type `ddsv3`; `dds` is the same address for people who read the catalog.
+type `ddsv3`; `dds` is the same address for people who read the catalog. `lts` and `ltsv2` are one
+service as well: clients look for either.
 """
 
 import uuid
@@ -16,7 +17,30 @@ from shardhouse.iam.refusals import not_found
 
 router = APIRouter(dependencies=[Depends(iam_caller)])
 
-SERVICES = {"ddsv3": "dds", "dds": "dds", "identity": "iam"}
+SERVICES = {
+    "ddsv3": "dds",
+    "dds": "dds",
+    "identity": "iam",
+    "network": "neutron",
+    "vpc": "vpc",
+    "compute": "nova",
+    "eps": "eps",
+    "lts": "lts",
+    "ltsv2": "lts",
+    "ces": "ces",
+}
+#: Paths on the IAM port; `{project}` stands for the project's id.
+PATHS = {
+    "identity": "/v3",
+    "network": "/network",
+    "vpc": "/v1/{project}",
+    "compute": "/v2.1/{project}",
+    "eps": "/v1.0",
+    "lts": "/v2/{project}",
+    "ltsv2": "/v2/{project}",
+    "ces": "/V1.0/{project}",
+}
+WITHOUT_PROJECT = ("identity", "eps")
 PROJECT_PLACEHOLDER = "$(tenant_id)s"
 _NAMESPACE = uuid.UUID("2f6fdd3b-6d1c-5cf5-8a54-2b0a54b7c0de")
 
@@ -39,7 +63,7 @@ def catalog(request: Request, project_id: str | None) -> list[dict[str, Any]]:
             ],
         }
         for kind, name in SERVICES.items()
-        if project_id or kind == "identity"
+        if project_id or kind in WITHOUT_PROJECT
     ]
 
 
@@ -135,7 +159,9 @@ def _endpoint(request: Request, kind: str) -> dict[str, Any]:
 
 
 def _endpoint_url(request: Request, kind: str, project: str) -> str:
-    return f"{iam_url(request)}/v3" if kind == "identity" else f"{dds_url(request)}/v3/{project}"
+    if kind in PATHS:
+        return iam_url(request) + PATHS[kind].format(project=project)
+    return f"{dds_url(request)}/v3/{project}"
 
 
 def _endpoint_id(request: Request, kind: str) -> str:

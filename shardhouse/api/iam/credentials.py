@@ -85,8 +85,6 @@ def create_security_token(
     request: Request, caller: Annotated[Caller, Depends(_holder)], body: BodyIn
 ) -> JSONResponse:
     """201: a temporary key with its security token, for 900 s or `duration_seconds`."""
-    if caller.how == "temporary_key":
-        raise IamError("A temporary key cannot make another one.", status=403)
     seconds = _token_wish(body).optional_number("duration_seconds")
     key = iam_of(request).temporary_keys.create(
         caller, DEFAULT_SECONDS if seconds is None else seconds

@@ -1,11 +1,20 @@
 """`/v3/auth/tokens`: issue, validate, revoke."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 
-from shardhouse.api.authentication import Caller, iam_body, iam_caller, iam_of
+from shardhouse.api.authentication import (
+    Caller,
+    iam_body,
+    iam_caller,
+    iam_of,
+    in_turn,
+    source_of,
+)
 from shardhouse.api.iam.catalog import catalog
 from shardhouse.api.iam.wire import Fields, moment
 from shardhouse.errors import IamError
@@ -19,7 +28,9 @@ Subject = Annotated[str | None, Header(alias=SUBJECT)]
 
 
 @router.post(PATH)
-def issue(request: Request, body: Annotated[dict[str, Any], Depends(iam_body)]) -> JSONResponse:
+async def issue(
+    request: Request, body: Annotated[dict[str, Any], Depends(iam_body)]
+) -> JSONResponse:
     """201: a token for a password or another token; `?nocatalog=x` leaves the catalog out."""
     auth = Fields(body).object("auth")
     identity = auth.object("identity")
@@ -28,9 +39,15 @@ def issue(request: Request, body: Annotated[dict[str, Any], Depends(iam_body)]) 
     tokens = iam_of(request).tokens
     match methods:
         case ("password",):
-            token = tokens.by_password(_login(identity.object("password").object("user")), scope)
+            login, source = _login(identity.object("password").object("user")), source_of(request)
+            token = await in_turn(
+                request,
+                partial(tokens.by_password, login, scope, source),
+                check=partial(tokens.check_pace, login, source),
+            )
         case ("token",):
-            token = tokens.by_token(identity.object("token").text("id"), scope)
+            text = identity.object("token").text("id")
+            token = await run_in_threadpool(tokens.by_token, text, scope)
         case _:
             raise IamError(
                 'auth.identity.methods: ["password"] or ["token"] is expected, it is '
@@ -41,7 +58,6 @@ def issue(request: Request, body: Annotated[dict[str, Any], Depends(iam_body)]) 
 
 
 @router.get(PATH)
-@router.head(PATH)
 def validate(
     request: Request, caller: Annotated[Caller, Depends(iam_caller)], subject: Subject = None
 ) -> JSONResponse:

@@ -1,11 +1,20 @@
 """Users: `/v3/users`, and `/v3.0/OS-USER/users` for the newer way to create one."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 
-from shardhouse.api.authentication import Caller, iam_body, iam_caller, iam_of
+from shardhouse.api.authentication import (
+    Caller,
+    iam_body,
+    iam_caller,
+    iam_of,
+    in_turn,
+    source_of,
+)
 from shardhouse.api.iam.wire import Fields, flag, link, listing, moment
 from shardhouse.store.iam.records import User
 
@@ -30,16 +39,16 @@ def list_users(request: Request, caller: CallerIn) -> JSONResponse:
 
 
 @router.post("/v3/users")
-def create_user(request: Request, caller: CallerIn, body: BodyIn) -> JSONResponse:
+async def create_user(request: Request, caller: CallerIn, body: BodyIn) -> JSONResponse:
     """201: a new user, without any role."""
-    user = _create(request, caller, body, strict_name=True)
+    user = await _create(request, caller, body, strict_name=True)
     return JSONResponse({"user": _user(request, user)}, 201)
 
 
 @router.post("/v3.0/OS-USER/users")
-def create_os_user(request: Request, caller: CallerIn, body: BodyIn) -> JSONResponse:
+async def create_os_user(request: Request, caller: CallerIn, body: BodyIn) -> JSONResponse:
     """201: a new user; names are freer here, and the answer has the newer fields."""
-    user = _create(request, caller, body, strict_name=False)
+    user = await _create(request, caller, body, strict_name=False)
     content = {
         "id": user.id,
         "name": user.name,
@@ -69,17 +78,22 @@ def show_user(request: Request, caller: CallerIn, user_id: str) -> JSONResponse:
 
 
 @router.patch("/v3/users/{user_id}")
-def change_user(request: Request, caller: CallerIn, body: BodyIn, user_id: str) -> JSONResponse:
+async def change_user(
+    request: Request, caller: CallerIn, body: BodyIn, user_id: str
+) -> JSONResponse:
     """200: the changed user."""
     fields = Fields(body).object("user")
-    user = iam_of(request).users.change(
+    password = fields.optional_text("password")
+    change = partial(
+        iam_of(request).users.change,
         caller,
         user_id,
         name=fields.optional_text("name"),
-        password=fields.optional_text("password"),
+        password=password,
         description=fields.optional_text("description"),
         enabled=fields.optional_flag("enabled"),
     )
+    user = await (run_in_threadpool(change) if password is None else in_turn(request, change))
     return JSONResponse({"user": _user(request, user)})
 
 
@@ -91,22 +105,30 @@ def delete_user(request: Request, caller: CallerIn, user_id: str) -> Response:
 
 
 @router.post("/v3/users/{user_id}/password")
-def change_password(request: Request, caller: CallerIn, body: BodyIn, user_id: str) -> Response:
+async def change_password(
+    request: Request, caller: CallerIn, body: BodyIn, user_id: str
+) -> Response:
     """204: the caller has a new password, and no token."""
     fields = Fields(body).object("user")
-    iam_of(request).users.change_own_password(
+    change = partial(
+        iam_of(request).users.change_own_password,
         caller,
         user_id,
         original=fields.text("original_password"),
         password=fields.text("password"),
+        source=source_of(request),
     )
+    await in_turn(request, change)
     return Response(status_code=204)
 
 
-def _create(request: Request, caller: Caller, body: dict[str, Any], *, strict_name: bool) -> User:
+async def _create(
+    request: Request, caller: Caller, body: dict[str, Any], *, strict_name: bool
+) -> User:
     fields = Fields(body).object("user")
     enabled = fields.optional_flag("enabled")
-    return iam_of(request).users.create(
+    create = partial(
+        iam_of(request).users.create,
         caller,
         name=fields.text("name"),
         password=fields.optional_text("password"),
@@ -115,6 +137,7 @@ def _create(request: Request, caller: Caller, body: dict[str, Any], *, strict_na
         domain_id=fields.optional_text("domain_id"),
         strict_name=strict_name,
     )
+    return await in_turn(request, create)
 
 
 def _user(request: Request, user: User) -> dict[str, Any]:

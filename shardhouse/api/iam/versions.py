@@ -17,7 +17,6 @@ async def versions(request: Request) -> JSONResponse:
 
 
 @router.get("/v3")
-@router.get("/v3/")
 async def version(request: Request) -> JSONResponse:
     """200: version 3."""
     return JSONResponse({"version": _v3(request)})

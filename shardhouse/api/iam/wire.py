@@ -59,6 +59,25 @@ class Fields:
             raise IamError(f"{self._path}{name}: a list of strings is expected.")
         return tuple(_encodable(item, self._path + name) for item in found)
 
+    def optional_texts(self, name: str) -> tuple[str, ...]:
+        """A list of strings, empty where it is absent or null."""
+        return self.texts(name) if name in self else ()
+
+    def objects(self, name: str) -> tuple["Fields", ...]:
+        """A required list of objects."""
+        found = self._required(name, list, "a list of objects")
+        if not all(isinstance(item, dict) for item in found):
+            raise IamError(f"{self._path}{name}: a list of objects is expected.")
+        return tuple(Fields(item, f"{self._path}{name}.") for item in found)
+
+    def gives(self, name: str) -> bool:
+        """Whether the field is there, null or not."""
+        return name in self._content
+
+    def value(self, name: str) -> Any:
+        """Whatever JSON value the field has; None where it is absent."""
+        return self._content.get(name)
+
     def _required(self, name: str, kind: type[Any], words: str) -> Any:
         value = self._content.get(name)
         if value is None:

@@ -6,23 +6,28 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from iam_world import OTHER, PASSWORD, Clock, World, make_world
+from sqlalchemy import event
 
 from shardhouse.errors import IamError, SettingsError
 from shardhouse.iam import passwords
+from shardhouse.iam import throttle as throttling
 from shardhouse.iam.bootstrap import bootstrap
 from shardhouse.iam.caller import Caller
 from shardhouse.iam.passwords import Passwords
 from shardhouse.iam.roles import DDS_FULL_ACCESS, DDS_READ_ONLY
+from shardhouse.iam.throttle import Throttle
 from shardhouse.iam.tokens import Login, Scope, Token
-from shardhouse.store.iam import credentials
-from shardhouse.store.iam.records import Assignment
+from shardhouse.store.iam import credentials, directory
+from shardhouse.store.iam.records import Assignment, Domain, User
+from tests.iam.world import OTHER, PASSWORD, Clock, World, make_world
+
+SOURCE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
 
 
 def admin_token(world: World, scope: Scope | None = None) -> Token:
     admin = world.admin
     login = Login(admin["password"], user_name=admin["user_name"], domain_name=admin["domain_name"])
-    return world.iam.tokens.by_password(login, scope)
+    return world.iam.tokens.by_password(login, scope, SOURCE)
 
 
 def project_scope(world: World) -> Scope:
@@ -43,18 +48,21 @@ def new_user(world: World, name: str, *roles: str) -> Caller:
     for role in roles:
         project = world.admin["project_id"]
         world.iam.assignments.add(admin, Assignment(user.id, "project", project, role))
-    return world.iam.tokens.by_password(Login(PASSWORD, user_id=user.id), None).caller
+    return world.iam.tokens.by_password(Login(PASSWORD, user_id=user.id), None, SOURCE).caller
 
 
 def refused(status: int, text: str = "") -> Any:
     class Refused:
-        def __enter__(self) -> None:
-            pass
+        error: IamError
+
+        def __enter__(self) -> "Refused":
+            return self
 
         def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
             assert isinstance(error, IamError), f"expected a refusal with {status}, got {error!r}"
             assert error.status == status
             assert text in error.message
+            self.error = error
             return True
 
     return Refused()
@@ -105,7 +113,7 @@ def test_what_ends_tokens(world: World) -> None:
     user = new_user(world, "somebody", DDS_READ_ONLY.id)
 
     def token() -> str:
-        return iam.tokens.by_password(Login(PASSWORD, user_id=user.user_id), None).text
+        return iam.tokens.by_password(Login(PASSWORD, user_id=user.user_id), None, SOURCE).text
 
     text = token()
     iam.users.change(admin, user.user_id, name=None, password=None, description="x", enabled=None)
@@ -114,7 +122,7 @@ def test_what_ends_tokens(world: World) -> None:
     iam.users.change(admin, user.user_id, name=None, password=None, description=None, enabled=False)
     with refused(401):
         iam.tokens.authenticate(text)
-    with refused(401, "disabled"):
+    with refused(401, "the user name or password is wrong"):
         token()
     iam.users.change(admin, user.user_id, name=None, password=None, description=None, enabled=True)
     with refused(401):
@@ -132,13 +140,15 @@ def test_what_ends_tokens(world: World) -> None:
         iam.tokens.authenticate(text)
 
     text = token()
-    iam.users.change_own_password(user, user.user_id, original=PASSWORD, password="An0ther-one")
+    iam.users.change_own_password(
+        user, user.user_id, original=PASSWORD, password="An0ther-one", source=SOURCE
+    )
     with refused(401):
         iam.tokens.authenticate(text)
     with refused(401, "wrong"):
         token()
 
-    text = iam.tokens.by_password(Login("An0ther-one", user_id=user.user_id), None).text
+    text = iam.tokens.by_password(Login("An0ther-one", user_id=user.user_id), None, SOURCE).text
     iam.users.delete(admin, user.user_id)
     with refused(401):
         iam.tokens.authenticate(text)
@@ -157,7 +167,8 @@ def test_scopes(world: World) -> None:
     )
 
     def scoped(**scope: Any) -> Caller:
-        return iam.tokens.by_password(Login(PASSWORD, user_id=user.user_id), Scope(**scope)).caller
+        login = Login(PASSWORD, user_id=user.user_id)
+        return iam.tokens.by_password(login, Scope(**scope), SOURCE).caller
 
     name, domain = world.admin["project_name"], world.admin["domain_name"]
     assert scoped(kind="project", name=name).roles == (DDS_FULL_ACCESS,)
@@ -174,30 +185,134 @@ def test_scopes(world: World) -> None:
         scoped(kind="domain", name=OTHER.domain_name)
 
 
-def test_failed_logins_lock_the_user_for_a_while(world: World) -> None:
+def test_failed_logins_delay_the_next_ones_from_there_only(world: World) -> None:
     user = new_user(world, "victim")
     wrong, right = Login("wrong", user_id=user.user_id), Login(PASSWORD, user_id=user.user_id)
-    for _ in range(4):
-        with refused(401, "wrong"):
-            world.iam.tokens.by_password(wrong, None)
-    assert world.iam.tokens.by_password(right, None)
+    by_password = world.iam.tokens.by_password
     for _ in range(5):
         with refused(401, "wrong"):
-            world.iam.tokens.by_password(wrong, None)
-    for login in (wrong, right):
-        with refused(401, "locked after 5 failed logins in a row; try again in 900 seconds"):
-            world.iam.tokens.by_password(login, None)
+            by_password(wrong, None, SOURCE)
+    for seconds in (1, 2, 4, 8, 16, 32, 60, 60):
+        for login in (wrong, right):
+            with refused(429, f"again in {seconds} seconds") as refusal:
+                by_password(login, None, SOURCE)
+            assert refusal.error.retry_after == seconds
+        assert by_password(right, None, ELSEWHERE)
+        world.clock.advance(seconds=seconds)
+        with refused(401, "wrong"):
+            by_password(wrong, None, SOURCE)
+    world.clock.advance(seconds=60)
+    assert by_password(right, None, SOURCE)
+    with refused(401, "wrong"):
+        by_password(wrong, None, SOURCE)
+    assert by_password(right, None, SOURCE)
+
+
+def test_failures_are_forgotten_after_a_quarter_of_an_hour(world: World) -> None:
+    throttle = Throttle(world.clock)
+    for _ in range(5):
+        throttle.failed(SOURCE, "somebody")
+    with refused(429):
+        throttle.check(SOURCE, "somebody")
     world.clock.advance(minutes=15)
-    assert world.iam.tokens.by_password(right, None)
+    throttle.failed(SOURCE, "somebody")
+    throttle.check(SOURCE, "somebody")
 
 
-def test_unknown_users_look_like_known_ones(world: World) -> None:
-    nobody = Login("wrong", user_name="nobody", domain_name=world.admin["domain_name"])
+def test_a_clock_set_back_makes_nobody_wait_longer(world: World) -> None:
+    throttle = Throttle(world.clock)
     for _ in range(5):
-        with refused(401, "the user name or password is wrong"):
-            world.iam.tokens.by_password(nobody, None)
-    with refused(401, "locked after 5 failed logins"):
-        world.iam.tokens.by_password(nobody, None)
+        throttle.failed(SOURCE, "somebody")
+    world.clock.advance(hours=-1)
+    with refused(429, "again in 1 seconds"):
+        throttle.check(SOURCE, "somebody")
+
+
+def test_made_up_names_fill_a_bounded_table(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttling, "ENTRIES", 10)
+    throttle = Throttle(world.clock)
+    for number in range(50):
+        for _ in range(5):
+            throttle.failed(SOURCE, f"nobody{number}" * 1000)
+    assert len(throttle._failures) == 10
+    assert sum(map(len, throttle._failures)) == 320
+    with refused(429):
+        throttle.check(SOURCE, "nobody49" * 1000)
+
+
+def test_whoever_cannot_log_in_looks_like_a_wrong_password(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same answer, one query, one hash, and the same delay afterwards."""
+    off, without = new_user(world, "disabled.one"), new_user(world, "without.password")
+    domain = world.admin["domain_name"]
+    with world.database.write() as connection:
+        directory.change_user(connection, off.user_id, {"enabled": False})
+        directory.change_user(connection, without.user_id, {"password_hash": None})
+        closed = Domain("c" * 32, "closed", False, world.clock())
+        directory.add_domain(connection, closed)
+        hash_ = world.iam.passwords.hash(PASSWORD)
+        moved = User("e" * 32, closed.id, "inmate", "", True, hash_, "mid", world.clock())
+        directory.add_user(connection, moved)
+    hashes: list[str] = []
+    verify = world.iam.passwords._hasher.verify
+
+    class Counting:
+        def verify(self, password_hash: str, password: str) -> bool:
+            hashes.append(password)
+            return verify(password_hash, password)
+
+    monkeypatch.setattr(world.iam.passwords, "_hasher", Counting())
+    queries: list[str] = []
+    event.listen(
+        world.database.engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_: queries.append(statement),
+    )
+    logins = {
+        "wrong password": Login("wrong", user_name="admin", domain_name=domain),
+        "unknown user": Login(PASSWORD, user_name="nobody", domain_name=domain),
+        "unknown domain": Login(PASSWORD, user_name="admin", domain_name="nowhere"),
+        "unknown id": Login(PASSWORD, user_id="0" * 32),
+        "disabled user": Login(PASSWORD, user_name="disabled.one", domain_id=off.domain_id),
+        "disabled domain": Login(PASSWORD, user_name="inmate", domain_name="closed"),
+        "no password": Login(PASSWORD, user_id=without.user_id),
+    }
+    for login in logins.values():
+        hashes.clear(), queries.clear()
+        for _ in range(5):
+            with refused(401, "the user name or password is wrong"):
+                world.iam.tokens.by_password(login, None, SOURCE)
+        assert len(hashes) == 5
+        assert len([query for query in queries if query.startswith("SELECT")]) == 5
+        assert not [query for query in queries if query.startswith(("INSERT", "UPDATE"))]
+        with refused(429, "5 failed logins of this user from your address"):
+            world.iam.tokens.by_password(login, None, SOURCE)
+        assert len(hashes) == 5
+
+
+def test_a_token_is_not_renewed_past_the_end_of_its_users_sessions(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of the password between the check of a token or password and the issue."""
+    admin = admin_token(world).caller
+    user = new_user(world, "racing.user")
+    login = Login(PASSWORD, user_id=user.user_id)
+    tokens = world.iam.tokens
+    text = tokens.by_password(login, None, SOURCE).text
+    issue = tokens._issue
+
+    def late(*arguments: Any) -> Token:
+        world.iam.users.change(
+            admin, user.user_id, name=None, password=PASSWORD, description=None, enabled=None
+        )
+        return issue(*arguments)
+
+    monkeypatch.setattr(tokens, "_issue", late)
+    with refused(401, "ended just now"):
+        tokens.by_token(text, None)
+    with refused(401, "ended just now"):
+        tokens.by_password(login, None, SOURCE)
 
 
 def test_a_verified_password_is_remembered_for_a_minute(
@@ -263,7 +378,11 @@ def test_first_boot_writes_admin_json_once(world: World) -> None:
         "project_name",
         "region",
         "secret_key",
+        "security_group_id",
+        "subnet_id",
+        "tls_authority",
         "user_name",
+        "vpc_id",
     ]
     moved = world.settings.model_copy(update={"region": "elsewhere", "port": 1234})
     bootstrap(moved, world.database, world.vault)
@@ -291,8 +410,7 @@ def test_temporary_keys_open_for_their_key_only_and_expire(world: World) -> None
     temporary = world.iam.temporary_keys
     caller = new_user(world, "temp.user", DDS_READ_ONLY.id)
     key = temporary.create(caller, 900)
-    opened, _ = temporary.open(key.security_token, key.access_key)
-    assert opened == key
+    assert temporary.open(key.security_token, key.access_key) == key
     assert key.secret_key not in repr(key)
     with refused(401, "another access key"):
         temporary.open(key.security_token, "OTHER")

@@ -17,9 +17,10 @@ from huaweicloudsdkiam.v3 import (
     KeystoneListUsersRequest,
     ListPermanentAccessKeysRequest,
 )
-from iam_world import PASSWORD, Site
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
+
+from tests.iam.world import PASSWORD, Site
 
 
 def password_plugin(site: Site, auth_url: str, **changes: str) -> v3.Password:

@@ -1,0 +1,1 @@
+"""IAM: tokens, signatures, users, keys, as a caller sees them."""
