@@ -1,66 +1,66 @@
-"""Finds MongoDB builds: in the folders of the settings, else in the `mongodb` extra's wheel."""
+"""Which builds this machine has now: in the folders of the settings, and in the store."""
 
-import importlib.util
-import re
-import subprocess
+import os
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
+from shardhouse.engines import known
 from shardhouse.engines.catalogue import Catalogue, Engine
+from shardhouse.engines.inspection import inspect
+from shardhouse.engines.store import EngineStore
 from shardhouse.errors import EngineError
-
-_VERSION = re.compile(r"^db version v(\d+\.\d+\.\d+[-\w.]*)", re.MULTILINE)
-
-
-def discover(folders: Sequence[Path]) -> Catalogue:
-    """The builds in `folders` (each holds `mongod`, or `bin/mongod`), else the wheel's if it is
-    installed. EngineError names a folder without mongod and a mongod that does not run."""
-    builds = [_build(folder) for folder in folders] if folders else _from_wheel()
-    return Catalogue(tuple(builds))
+from shardhouse.settings import Settings
 
 
-def _build(folder: Path) -> Engine:
-    for place in (folder, folder / "bin"):
-        mongod = place / "mongod"
-        if mongod.is_file():
-            mongos = place / "mongos"
-            return Engine(_version(mongod), mongod, mongos if mongos.is_file() else None)
-    raise EngineError(
-        f"The setting `engines` names {folder}, but there is no mongod in it nor in its bin folder."
-    )
+class Builds:
+    """The builds of this machine. `chosen` (folders, or names of the store's builds) are those that
+    serve new instances; where it is empty, all of the store do. Builds may come and go meanwhile.
+    """
 
+    def __init__(
+        self, chosen: Sequence[str], store: EngineStore, *, prefer_openssl_3: bool = False
+    ) -> None:
+        self.store = store
+        self._chosen = tuple(chosen)
+        self._prefer_openssl_3 = prefer_openssl_3
+        self._seen: tuple[int, Catalogue] | None = None
 
-def _from_wheel() -> list[Engine]:
-    """Found by place alone: importing the package could load a whole other application."""
-    spec = importlib.util.find_spec("fiftyone")
-    places = (spec.submodule_search_locations or []) if spec else []
-    folders = [Path(place) / "db" for place in places]
-    return [_build(folder) for folder in folders if (folder / "bin" / "mongod").is_file()]
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Those of an installation."""
+        store = EngineStore(settings.engine_folder)
+        return cls(settings.engines, store, prefer_openssl_3=settings.tls_prefers_openssl_3)
 
+    def catalogue(self) -> Catalogue:
+        """The builds as they are now. EngineError names a folder of the settings without a mongod,
+        a mongod there that does not run, and a name that is no build of the store."""
+        stamp = self.store.stamp()
+        if self._seen is None or self._seen[0] != stamp:
+            self._seen = (stamp, self._look())
+        return self._seen[1]
 
-def _version(mongod: Path) -> str:
-    try:
-        status = mongod.stat()
-        return _ask(mongod, status.st_mtime_ns, status.st_size)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise EngineError(
-            f"{mongod} does not run here: {error}. It must be an executable for this system; "
-            f"try `{mongod} --version`."
-        ) from error
+    def _look(self) -> Catalogue:
+        stored, broken = self.store.builds()
+        if not self._chosen:
+            return Catalogue(tuple(stored), (), broken, self._prefer_openssl_3)
+        offered = tuple(self._choose(entry) for entry in self._chosen)
+        names = {engine.name for engine in offered}
+        others = tuple(engine for engine in stored if engine.name not in names)
+        return Catalogue(offered, others, broken, self._prefer_openssl_3)
 
-
-@lru_cache(maxsize=64)
-def _ask(mongod: Path, modified: int, size: int) -> str:
-    """The version a program tells; asked once per content, which time and size stand for."""
-    done = subprocess.run(
-        [mongod, "--version"], capture_output=True, text=True, timeout=30, check=False
-    )
-    found = _VERSION.search(done.stdout)
-    if done.returncode != 0 or found is None:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise EngineError(
-            f"{mongod} --version ended with {done.returncode} and said "
-            f"{said[0] if said else 'nothing'!r} instead of a version; a library may be missing."
-        )
-    return found[1]
+    def _choose(self, entry: str) -> Engine:
+        folder = Path(entry).expanduser()
+        if os.sep not in entry and not folder.is_dir():
+            engine = self.store.find(entry)
+            if engine is None:
+                way = entry if known.named(entry) else "FOLDER"
+                raise EngineError(
+                    f"The setting `engines` names {entry}, which is not here: shardhouse engine "
+                    f"add {way}."
+                )
+            return engine
+        try:
+            return inspect(folder)
+        except EngineError as error:
+            raise EngineError(f"{error.message} The setting `engines` names {entry}.") from error

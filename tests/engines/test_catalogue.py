@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shardhouse.engines import Catalogue, Engine, discover
+from shardhouse.engines import Catalogue, Engine
 from shardhouse.errors import EngineError
 
 
@@ -36,7 +36,7 @@ def test_the_same_release_or_the_oldest_newer_one_serves(requested, sharded, ser
 @pytest.mark.parametrize(
     ("engines", "requested", "sharded", "says"),
     [
-        ((), "3.4", False, "extra"),
+        ((), "3.4", False, "engine add"),
         ((engine("6.0.5"),), "8.0", False, "6.0.5"),
         ((engine("7.0.1"),), "4.0", True, "mongos"),
         ((engine("6.0.5"), engine("7.0.1")), "7.0", True, "fits"),
@@ -60,40 +60,39 @@ def test_only_our_own_release_needs_no_mongos():
     assert engine("7.0.1", mongos=True).shardable
 
 
-def test_the_installed_build_is_found_and_told_its_version():
-    found = discover([]).for_version("3.4")
-    assert found.version.startswith("6.0.")
-    assert found.mongod.is_file()
+def test_a_mode_that_a_version_cannot_have_is_left_out_of_the_table():
+    table = Catalogue((engine("5.0.32"), engine("6.0.27"))).served_by()
+    assert table["4.4"] == {"Sharding": "6.0.27", "ReplicaSet": "5.0.32", "Single": "5.0.32"}
+    assert table["5.0"] == {"Sharding": "6.0.27", "ReplicaSet": "5.0.32"}
+    assert Catalogue((engine("5.0.32"),)).served_by()["5.0"] == {"ReplicaSet": "5.0.32"}
 
 
-def script(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o700)
+def test_tls_prefers_openssl_3_within_a_release_if_the_setting_says_so():
+    old = Engine("6.0.5", Path("/a"), openssl="3.0.19")
+    new = Engine("6.0.27", Path("/b"), openssl="1.1.1w")
+    later = Engine("7.0.1", Path("/c"), openssl="3.0.19")
+    prefers = Catalogue((old, new, later), prefer_openssl_3=True)
+    assert prefers.for_version("6.0", tls=True) is old
+    assert prefers.for_version("6.0") is new
+    assert Catalogue((old, new)).for_version("6.0", tls=True) is new
+    assert Catalogue((new, later), prefer_openssl_3=True).for_version("6.0", tls=True) is new
 
 
-def test_a_folder_may_hold_the_programs_in_bin(tmp_path):
-    script(tmp_path / "bin/mongod", "echo 'db version v7.0.14-8'")
-    script(tmp_path / "bin/mongos", "")
-    found = discover([tmp_path]).for_version("7.0", sharded=True)
-    assert (found.version, found.mongos) == ("7.0.14-8", tmp_path / "bin/mongos")
+def test_an_instance_gets_its_own_build_and_no_other():
+    ours = Engine("6.0.5", Path("/a"), distribution="ubuntu2204")
+    same = Engine("6.0.5", Path("/b"), distribution="rhel90")
+    newer = Engine("6.0.27", Path("/c"), distribution="ubuntu2004")
+    catalogue = Catalogue((newer,), (same, ours))
+    assert catalogue.build("6.0.5-ubuntu2204", "6.0.5") is ours
+    assert catalogue.build("", "6.0.5") in (ours, same)
+    assert catalogue.for_version("6.0") is newer
+    with pytest.raises(EngineError, match=r"shardhouse engine add 5\.0\.32"):
+        catalogue.build("5.0.32-debian92", "5.0.32")
+    with pytest.raises(EngineError, match="shardhouse engine add FOLDER"):
+        catalogue.build("6.0.4-3", "6.0.4-3")
 
 
-def test_the_version_is_asked_once_per_content(tmp_path):
-    log = tmp_path / "asked"
-    script(tmp_path / "mongod", f"echo x >> {log}; echo 'db version v6.0.1'")
-    discover([tmp_path])
-    discover([tmp_path])
-    assert log.read_text() == "x\n"
-
-
-@pytest.mark.parametrize("text", ["echo 'libssl.so.3 missing' >&2; exit 127", "echo hello"])
-def test_a_program_that_does_not_run_is_named(tmp_path, text):
-    script(tmp_path / "mongod", text)
-    with pytest.raises(EngineError, match="--version"):
-        discover([tmp_path])
-
-
-def test_a_folder_without_mongod_is_named(tmp_path):
-    with pytest.raises(EngineError, match=str(tmp_path)):
-        discover([tmp_path])
+def test_a_build_that_does_not_run_any_more_is_told_with_its_reason():
+    catalogue = Catalogue((), (), {"6.0.5-ubuntu2204": "libcurl.so.4 is missing"})
+    with pytest.raises(EngineError, match=r"libcurl\.so\.4"):
+        catalogue.build("6.0.5-ubuntu2204", "6.0.5")
