@@ -1,18 +1,32 @@
 """The local driver of `nodes.runtime.Runtime`: ties folders, processes and addresses together."""
 
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePath
 
 import psutil
 import structlog
 
 from shardhouse.errors import NodeError
-from shardhouse.nodes.local import addresses, folders, logs, memory, processes
+from shardhouse.nodes.local import addresses, data, folders, logs, memory, processes
+from shardhouse.nodes.local.forwarder import Forwarder
 from shardhouse.nodes.local.watcher import ExitWatcher
-from shardhouse.nodes.runtime import Command, NodeRef, ProcessState, Usage, Volume
+from shardhouse.nodes.runtime import (
+    Aside,
+    Command,
+    Connection,
+    DataFile,
+    Endpoint,
+    LogFile,
+    NodeRef,
+    ProcessState,
+    ProcessUse,
+    Usage,
+    Volume,
+)
 
 _log = structlog.get_logger()
 
@@ -20,35 +34,52 @@ _log = structlog.get_logger()
 class LocalRuntime:
     """Runs nodes as detached processes below `<data_dir>/instances`.
 
-    `network` is where node addresses come from (CIDR, for example `127.64.0.0/10`). `explain` picks
-    from the last log lines of a dead process the one that says why; the driver does not know the
-    programs it runs, so who does may pass a better one. Threads may share one runtime.
+    `network` is where node addresses come from, as `addresses.NodeNetwork` reads it. `explain`
+    picks from the last log lines of a dead process the one that says why; the driver does not know
+    the programs it runs, so who does may pass a better one. Threads may share one runtime.
     """
 
     def __init__(
         self,
         data_dir: Path,
-        network: str,
+        network: Sequence[str],
         explain: Callable[[Sequence[str]], str] = logs.last_line,
     ) -> None:
         self._root = data_dir / "instances"
-        self._network = addresses.network(network)
-        self._start_at = addresses.offset(str(data_dir), self._network)
+        self._network = addresses.NodeNetwork(network, str(data_dir))
         self._explain = explain
         self._children: dict[NodeRef, subprocess.Popen[bytes]] = {}
         self._watcher = ExitWatcher()
+        self._forwarder = Forwarder()
 
     def close(self) -> None:
-        """End the driver's own thread; the nodes keep running."""
+        """End the driver's own threads; the nodes keep running."""
+        self._forwarder.close()
         self._watcher.close()
 
-    def free_addresses(self, count: int, port: int, taken: Sequence[str]) -> list[str]:
-        """See `Runtime.free_addresses`; an address is free if `port` can be bound on it now."""
-        return addresses.free(self._network, self._start_at, count, port, frozenset(taken))
+    def free_endpoints(self, count: int, port: int, taken: Collection[Endpoint]) -> list[Endpoint]:
+        """See `Runtime.free_endpoints`; an endpoint is free if it can be bound now."""
+        return self._network.free(count, port, taken)
+
+    def is_free(self, endpoint: Endpoint) -> bool:
+        """See `Runtime.is_free`."""
+        return addresses.can_bind(endpoint)
+
+    def offers(self, address: str) -> bool:
+        """See `Runtime.offers`: `node_network` names it, and the machine has it."""
+        return address in self._network
+
+    def missing_addresses(self, leased: Iterable[str]) -> addresses.Missing | None:
+        """See `NodeNetwork.missing`."""
+        return self._network.missing(leased)
 
     def available_memory(self) -> int:
         """Bytes left for new nodes: what the machine has, or less where our cgroup allows less."""
         return memory.available()
+
+    def available_disk(self) -> int:
+        """See `Runtime.available_disk`."""
+        return folders.free(self._root)
 
     def volume(self, node: NodeRef) -> Volume:
         """See `Runtime.volume`."""
@@ -69,17 +100,28 @@ class LocalRuntime:
             ) from error
         return self.volume(node)
 
-    def ensure_process(self, node: NodeRef, command: Command) -> ProcessState:
+    def ensure_process(
+        self, node: NodeRef, command: Command, allowed: Callable[[], bool] = lambda: True
+    ) -> ProcessState:
         """See `Runtime.ensure_process`. A second call, of a thread or of another of us, adopts."""
         folder = self._folder(node)
         if not any(str(folder) in argument for argument in command.argv):
             raise NodeError(f"The command of node {node.node_id} must name a path inside {folder}.")
         with folders.locked(folder):
-            running = self._find(node)
-            if running is None:
+            if self._find(node) is None and allowed():
                 self._start(node, folder, command)
                 _log.info("node started", instance=node.instance_id, node=node.node_id)
         return self.state(node)
+
+    def runs(self, node: NodeRef, command: Command) -> bool:
+        """See `Runtime.runs`: compared with the command line that the kernel shows."""
+        process = self._find(node)
+        if process is None:
+            return False
+        try:
+            return process.cmdline() == list(command.argv)
+        except psutil.Error:
+            return False
 
     def state(self, node: NodeRef) -> ProcessState:
         """See `Runtime.state`. A zombie counts as not running, and is reaped if it is our child."""
@@ -88,7 +130,7 @@ class LocalRuntime:
             return ProcessState(
                 running=True,
                 pid=process.pid,
-                started_at=datetime.fromtimestamp(process.create_time(), UTC),
+                started_at=processes.started_at(process),
             )
         return ProcessState(running=False, exit_reason=self._exit_reason(node))
 
@@ -102,6 +144,9 @@ class LocalRuntime:
 
     def remove(self, node: NodeRef) -> None:
         """See `Runtime.remove`: SIGKILL, then the folder goes; so does an emptied instance's."""
+        for aside in map(node.aside, Aside):
+            if self._folder(aside).is_dir():
+                self.remove(aside)
         folder = self._folder(node)
         if folder.is_dir():
             with folders.locked(folder):
@@ -120,10 +165,62 @@ class LocalRuntime:
         """See `Runtime.log_tail`: of the log file written last, else of the standard output."""
         return logs.tail(self._folder(node) / "log", lines)
 
+    def log_files(self, node: NodeRef) -> list[LogFile]:
+        """See `Runtime.log_files`."""
+        return logs.files(self._folder(node) / "log")
+
+    def read_log(self, node: NodeRef, name: str, offset: int, size: int) -> bytes:
+        """See `Runtime.read_log`."""
+        return logs.read(self._log(node, name), offset, size)
+
+    def rotate_log(self, node: NodeRef) -> bool:
+        """See `Runtime.rotate_log`."""
+        process = self._find(node)
+        return process is not None and processes.tell(process, signal.SIGUSR1)
+
+    def remove_log(self, node: NodeRef, name: str) -> None:
+        """See `Runtime.remove_log`."""
+        self._log(node, name).unlink(missing_ok=True)
+
     def usage(self, node: NodeRef) -> Usage:
         """See `Runtime.usage`. Files count with the blocks they occupy."""
         folder = self._folder(node)
         return Usage(folders.occupied(folder / "data"), folders.occupied(folder / "log"))
+
+    def copy_data(self, source: NodeRef, target: NodeRef, *, durable: bool = True) -> int:
+        """See `Runtime.copy_data`."""
+        with self._at_rest(target), _told(f"copy the data of node {source.node_id}"):
+            return data.copy(self._data(source), self._data(target), durable=durable)
+
+    def move_data(self, source: NodeRef, target: NodeRef) -> None:
+        """See `Runtime.move_data`: two renames."""
+        present = [node for node in (source, target) if self._folder(node).is_dir()]
+        with self._at_rest(*present), _told(f"move the data of node {source.node_id}"):
+            data.move(self._data(source), self._data(target))
+
+    def read_data(self, node: NodeRef) -> Iterator[DataFile]:
+        """See `Runtime.read_data`."""
+        with _told(f"read the data of node {node.node_id}"):
+            yield from data.read(self._data(node))
+
+    def write_data(self, node: NodeRef, files: Iterable[DataFile]) -> int:
+        """See `Runtime.write_data`."""
+        with self._at_rest(node), _told(f"write the data of node {node.node_id}"):
+            return data.write(self._data(node), files)
+
+    def process_use(self, node: NodeRef) -> ProcessUse | None:
+        """See `Runtime.process_use`."""
+        process = self._find(node)
+        return processes.use(process) if process else None
+
+    def connections(self, node: NodeRef | None) -> list[Connection]:
+        """See `Runtime.connections`."""
+        process = self._find(node) if node else psutil.Process()
+        return processes.connections(process) if process else []
+
+    def forward(self, rules: Mapping[Endpoint, Endpoint]) -> dict[Endpoint, str]:
+        """See `Runtime.forward`."""
+        return self._forwarder.apply(rules)
 
     def on_exit(self, node: NodeRef, callback: Callable[[NodeRef], None]) -> None:
         """See `Runtime.on_exit`. Where nothing runs any more, the callback comes at once."""
@@ -137,6 +234,24 @@ class LocalRuntime:
 
     def _folder(self, node: NodeRef) -> Path:
         return self._root / node.instance_id / node.node_id
+
+    def _data(self, node: NodeRef) -> Path:
+        return self._folder(node) / "data"
+
+    def _log(self, node: NodeRef, name: str) -> Path:
+        if PurePath(name).name != name:
+            raise NodeError(f"{name!r} is no name of a log file.")
+        return self._folder(node) / "log" / name
+
+    @contextmanager
+    def _at_rest(self, *nodes: NodeRef) -> Iterator[None]:
+        """No process of these nodes runs, and none is started meanwhile."""
+        with ExitStack() as locks:
+            for node in sorted(nodes, key=lambda one: one.node_id):
+                locks.enter_context(folders.locked(self._folder(node)))
+                if self._find(node) is not None:
+                    raise NodeError(f"Node {node.node_id} runs; its data cannot be replaced.")
+            yield
 
     def _reap(self, node: NodeRef) -> int | None:
         child = self._children.get(node)
@@ -172,3 +287,12 @@ class LocalRuntime:
         parts = [processes.describe(code)] if code is not None else []
         line = self._explain(self.log_tail(node, 200))
         return ": ".join(part for part in (*parts, line) if part)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Errors of the system become ours."""
+    try:
+        yield
+    except OSError as error:
+        raise NodeError(f"Cannot {what}: {error}.") from error

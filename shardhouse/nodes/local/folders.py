@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,9 +23,13 @@ def write(path: Path, content: bytes) -> None:
     """Write a file of mode 0600 so that a reader sees the old or the new content, whole."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    scratch.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        scratch.replace(path)
+    except OSError:
+        scratch.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -47,6 +52,16 @@ def remove_if_empty(folder: Path) -> None:
     """Remove a folder that holds nothing any more."""
     with suppress(OSError):
         folder.rmdir()
+
+
+def free(folder: Path) -> int:
+    """Free bytes of the disk where `folder` is or would be made."""
+    return shutil.disk_usage(existing(folder)).free
+
+
+def existing(folder: Path) -> Path:
+    """The folder itself, or its closest parent that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def occupied(folder: Path) -> int:

@@ -2,20 +2,24 @@
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
 from shardhouse.nodes.local import folders
-from shardhouse.nodes.runtime import Command
+from shardhouse.nodes.runtime import Command, Connection, Endpoint, ProcessUse
 
 PID_FILE = "process.json"
 OUTPUT = "output.log"
+_SHOWN_SECONDS = 5.0
 _CLOCK_STEP = 2.0
 """Seconds a creation time may seem to move: it is derived from a boot time that clocks adjust."""
 
@@ -37,8 +41,18 @@ def spawn(folder: Path, command: Command) -> subprocess.Popen[bytes]:
             umask=0o077,
         )
     with suppress(psutil.NoSuchProcess):
-        record(folder, psutil.Process(child.pid))
+        process = psutil.Process(child.pid)
+        record(folder, process)
+        _shown(child, process, folder)
     return child
+
+
+def _shown(child: subprocess.Popen[bytes], process: psutil.Process, folder: Path) -> None:
+    """Wait until the kernel shows the new command line: that comes a moment after the program was
+    found, and until then nobody recognises the process, who might start a second one."""
+    end = time.monotonic() + _SHOWN_SECONDS
+    while child.poll() is None and not _belongs(process, folder) and time.monotonic() < end:
+        time.sleep(0.001)
 
 
 def record(folder: Path, process: psutil.Process) -> None:
@@ -56,6 +70,17 @@ def recorded(folder: Path) -> psutil.Process | None:
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
     return process if same and _belongs(process, folder) else None
+
+
+def started_at(process: psutil.Process) -> datetime | None:
+    """When it was started, to a hundredth of a second; None if it has ended. The kernel counts that
+    from the boot, whose own time psutil has in whole seconds only."""
+    try:
+        since_boot = process.create_time() - psutil.boot_time()
+    except psutil.Error:
+        return None
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot
+    return datetime.fromtimestamp(time.time() - age, UTC)
 
 
 def search(folder: Path) -> psutil.Process | None:
@@ -99,6 +124,19 @@ def end(process: psutil.Process, grace: float, reap: Callable[[], object]) -> bo
     return _gone(process, 10, reap)
 
 
+def tell(process: psutil.Process, number: signal.Signals) -> bool:
+    """Send a signal to a process that has a handler for it; whether it has. Others would end."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
+        if caught is None or not int(caught[1], 16) >> (number - 1) & 1:
+            return False
+        process.send_signal(number)
+    except (OSError, psutil.Error):
+        return False
+    return True
+
+
 def _gone(process: psutil.Process, seconds: float, reap: Callable[[], object]) -> bool:
     try:
         descriptor = os.pidfd_open(process.pid)
@@ -111,6 +149,42 @@ def _gone(process: psutil.Process, seconds: float, reap: Callable[[], object]) -
     finally:
         os.close(descriptor)
         reap()
+
+
+def connections(process: psutil.Process) -> list[Connection]:
+    """Its TCP connections; none if it has ended."""
+    try:
+        found = process.net_connections("tcp")
+    except psutil.Error:
+        return []
+    return [
+        Connection(Endpoint(*one.laddr), Endpoint(*one.raddr))
+        for one in found
+        if one.status == psutil.CONN_ESTABLISHED and one.raddr
+    ]
+
+
+def use(process: psutil.Process) -> ProcessUse | None:
+    """What it uses; None if it has ended."""
+    try:
+        times, disk = process.cpu_times(), process.io_counters()
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        return ProcessUse(
+            cpu=times.user + times.system,
+            read=disk.read_bytes,
+            written=disk.write_bytes,
+            resident=process.memory_info().rss,
+            swapped=_swapped(status),
+            swap=psutil.swap_memory().total,
+        )
+    except (OSError, psutil.Error):
+        return None
+
+
+def _swapped(status: str) -> int:
+    """Bytes, from the kernel's description of a process; psutil adds them up page by page."""
+    line = next((one for one in status.splitlines() if one.startswith("VmSwap:")), "")
+    return int(line.split()[1]) * 1024 if line else 0
 
 
 def forget(folder: Path) -> None:
