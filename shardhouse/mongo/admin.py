@@ -1,18 +1,23 @@
 """Connections for our own administration: as `__system`, through the instance's key file."""
 
 import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from pymongo import MongoClient
-from pymongo.errors import WTimeoutError
+from pymongo.errors import PyMongoError, WTimeoutError
 
 from shardhouse.mongo import keyfile
 from shardhouse.mongo.wait import Deadline
 
+APPLICATION = "shardhouse"
+"""What our own connections call themselves."""
 Client = MongoClient[dict[str, Any]]
+APPLICATION = "shardhouse"
+"""How our connections call themselves, in logs and lists of operations."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,8 @@ class Access:
 
 
 class Clients:
-    """Direct connections to the nodes of one instance, one per host, opened when first asked for
-    and closed together. Threads may share them.
+    """Direct connections to the nodes of one instance, one per host and user, opened when first
+    asked for and closed together. Threads may share them.
 
     `timeout` is for finding a server, `patience` for its answer, both in seconds; a frozen server
     accepts connections and never answers. The default leaves time for a majority's `wtimeout`.
@@ -48,7 +53,11 @@ class Clients:
         self._access = access
         self._timeout = timeout
         self._patience = patience
-        self._open: dict[str, Client] = {}
+        self._open: dict[tuple[str, str], Client] = {}
+
+    def with_timeouts(self, timeout: float, patience: float) -> "Clients":
+        """Other connections to the same nodes; the caller closes them."""
+        return Clients(self._access, timeout, patience)
 
     def __enter__(self) -> Self:
         return self
@@ -66,12 +75,17 @@ class Clients:
         return self._client(host, self._access.credentials())
 
     def anonymous(self, host: str) -> Client:
-        """A client of `address:port` that does not authenticate: for a router, where `__system` is
-        nobody."""
+        """A client of `address:port` that does not authenticate: for what a router answers to
+        anyone."""
         return self._client(host, {})
 
+    def as_user(self, host: str, user: str, password: str) -> Client:
+        """A client of `address:port`, a router, as a user in `admin`."""
+        return self._client(host, {"username": user, "password": password, "authSource": "admin"})
+
     def _client(self, host: str, credentials: dict[str, Any]) -> Client:
-        client = self._open.get(host)
+        whose = host, credentials.get("username", "")
+        client = self._open.get(whose)
         if client is None:
             milliseconds = int(self._timeout * 1000)
             made: Client = MongoClient(
@@ -83,11 +97,11 @@ class Clients:
                 # Polls rarely and keeps no stream open: idle connections should cost nothing.
                 serverMonitoringMode="poll",
                 heartbeatFrequencyMS=60_000,
-                appName="shardhouse",
+                appName=APPLICATION,
                 **credentials,
                 **self._access.tls(),
             )
-            client = self._open.setdefault(host, made)
+            client = self._open.setdefault(whose, made)
             if client is not made:
                 made.close()
         return client
@@ -99,19 +113,71 @@ class Clients:
 
 
 def majority(
-    client: Client, command: str, value: Any = 1, *, wtimeout: int = 60_000, **fields: Any
+    client: Client,
+    command: str,
+    value: Any = 1,
+    *,
+    database: str = "admin",
+    wtimeout: int = 60_000,
+    **fields: Any,
 ) -> dict[str, Any]:
-    """Run an admin command that a majority must acknowledge within `wtimeout` milliseconds.
+    """Run a command, of `admin` or another database, that a majority must acknowledge within
+    `wtimeout` milliseconds.
 
     Raises pymongo's WTimeoutError otherwise: the driver itself does not look at that part of the
     reply.
     """
     concern = {"w": "majority", "wtimeout": wtimeout}
-    reply = client.admin.command(command, value, **fields, writeConcern=concern)
+    reply = client[database].command(command, value, **fields, writeConcern=concern)
     error = reply.get("writeConcernError")
     if error:
         raise WTimeoutError(error.get("errmsg", "no majority"), error.get("code"), error)
     return dict(reply)
+
+
+def reload_certificates(host: str, clients: Clients, deadline: Deadline) -> None:
+    """Have a mongod use its certificate file as it is now; open connections live on."""
+    deadline.until(
+        f"{host} to load its certificate",
+        lambda: clients[host].admin.command("rotateCertificates"),
+    )
+
+
+def resize_oplog(host: str, megabytes: int, clients: Clients, deadline: Deadline) -> None:
+    """Have a member's oplog hold as much from now on, also after restarts: `--oplogSize` counts for
+    new ones only. The server takes 990 MB and more."""
+    deadline.until(
+        f"{host} to resize its oplog",
+        lambda: clients[host].admin.command("replSetResizeOplog", 1, size=float(megabytes)),
+    )
+
+
+def rotate_log(host: str, clients: Clients) -> None:
+    """Have a mongod put its log file aside and go on in a new one. PyMongo's errors, also where it
+    cannot: it goes on with the old one, and unlike to SIGUSR1 there is an answer."""
+    clients[host].admin.command("logRotate", 1)
+
+
+def end_at_once(host: str, clients: Clients) -> None:
+    """Have a mongod that is about to be told to end not wait for its clients to leave it (see
+    `commandline.FAREWELL`): a hidden member has none."""
+    with suppress(PyMongoError):
+        clients[host].admin.command(
+            {"setParameter": 1, "shutdownTimeoutMillisForSignaledShutdown": 0}
+        )
+
+
+def prefer_tls(host: str, clients: Clients, deadline: Deadline) -> None:
+    """Have a mongod that only accepts TLS (`allowTLS`) use it for its own connections too. Does
+    nothing where it does."""
+
+    def preferred() -> bool:
+        admin = clients[host].admin
+        if admin.command({"getParameter": 1, "tlsMode": 1})["tlsMode"] == "allowTLS":
+            admin.command({"setParameter": 1, "tlsMode": "preferTLS"})
+        return True
+
+    deadline.until(f"{host} to prefer TLS", preferred)
 
 
 def accepts(host: str, timeout: float = 1.0) -> bool:

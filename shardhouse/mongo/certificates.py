@@ -38,16 +38,16 @@ def issue_ca(name: str, now: dt.datetime | None = None) -> Authority:
 
 
 def issue_node(
-    authority: Authority, addresses: Sequence[str], name: str, now: dt.datetime | None = None
+    authority: Authority, hosts: Sequence[str], name: str, now: dt.datetime | None = None
 ) -> bytes:
-    """Key and certificate of a node in one PEM, as mongod wants them: valid for exactly its IP
-    `addresses`, as server and as client (members connect to each other)."""
+    """Key and certificate of a node in one PEM, as mongod wants them: valid for exactly `hosts`,
+    its IP addresses and DNS names, as server and as client (members connect to each other)."""
     issuer = x509.load_pem_x509_certificate(authority.certificate)
     signer = serialization.load_pem_private_key(authority.key, password=None)
     if not isinstance(signer, ec.EllipticCurvePrivateKey):
         raise TypeError(f"expected an elliptic curve key of issue_ca, got {type(signer).__name__}")
     key = ec.generate_private_key(ec.SECP256R1())
-    names = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+    names = [_alternative_name(host) for host in hosts]
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
     builder = (
@@ -78,6 +78,13 @@ def _builder(
         .not_valid_before(start)
         .not_valid_after(start + dt.timedelta(days=days))
     )
+
+
+def _alternative_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -9,7 +9,7 @@ from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from shardhouse.mongo.users import ADMINISTRATOR
+from shardhouse.mongo.administrator import ADMINISTRATOR
 from shardhouse.mongo.wait import Deadline
 
 DATABASE = "shardhouse_probe"

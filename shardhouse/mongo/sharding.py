@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pymongo import WriteConcern
 from pymongo.read_concern import ReadConcern
 
 from shardhouse.errors import MongoError
@@ -46,12 +47,41 @@ def list_shards(
     return {doc["_id"]: tuple(doc["host"].partition("/")[2].split(",")) for doc in documents}
 
 
+def readdress(
+    config_hosts: Sequence[str],
+    shard: str,
+    old: str,
+    new: str,
+    clients: Clients,
+    deadline: Deadline,
+) -> None:
+    """Have the list of shards name a shard's member by its host `new`, where it names it `old`. A
+    mongos would do that when it sees the set change; our router writes no such thing."""
+
+    def readdressed() -> bool | None:
+        primary = find_primary(config_hosts, clients)
+        if primary is None:
+            return None
+        shards = clients[primary].get_database("config", write_concern=WriteConcern("majority"))[
+            "shards"
+        ]
+        document = shards.find_one({"_id": shard}) or {"host": ""}
+        name, _, hosts = document["host"].partition("/")
+        renamed = ",".join(new if host == old else host for host in hosts.split(","))
+        shards.update_one(
+            {"_id": shard, "host": document["host"]}, {"$set": {"host": f"{name}/{renamed}"}}
+        )
+        return True
+
+    deadline.until(f"the list of shards to have {new}", readdressed)
+
+
 def _add(config_hosts: Sequence[str], shard: SetPlan, clients: Clients, deadline: Deadline) -> None:
     def add() -> bool | None:
         primary = find_primary(config_hosts, clients)
         if primary is None:
             return None
-        seeds = f"{shard.name}/{','.join(shard.visible)}"
+        seeds = shard.connection_string
         majority(clients[primary], "_configsvrAddShard", seeds, name=shard.name)
         return True
 

@@ -15,9 +15,10 @@ from shardhouse.mongo.commandline import GIB, Member, MongodPlan, RouterPlan, Tl
 FILES = TlsFiles(PurePath("/n/conf/node.pem"), PurePath("/n/conf/ca.pem"))
 
 
-def mongod(**changes):
+def plan(**changes):
     fields = {
         "executable": PurePath("/bin/mongod"),
+        "release": (6, 0),
         "member": Member.SHARD,
         "replica_set": "shard_1",
         "address": "127.64.0.1",
@@ -29,7 +30,15 @@ def mongod(**changes):
         "oplog": 1024,
         "max_connections": 400,
     }
-    return " ".join(commandline.mongod(MongodPlan(**fields | changes)))
+    return MongodPlan(**fields | changes)
+
+
+def mongod(**changes):
+    return " ".join(commandline.mongod(plan(**changes)))
+
+
+def private(version="6.0.27", replay=False, **changes):
+    return " ".join(commandline.private_mongod(plan(**changes), version, replay=replay))
 
 
 def test_a_mongod_authenticates_binds_one_address_and_keeps_small():
@@ -42,6 +51,7 @@ def test_a_mongod_authenticates_binds_one_address_and_keeps_small():
         "--logpath /n/log/mongod.log --logappend",
         "--wiredTigerCacheSizeGB 0.25",
         "--oplogSize 1024",
+        "--networkMessageCompressors snappy,zstd",
         "enableLocalhostAuthBypass=0",
         "diagnosticDataCollectionEnabled=false",
         "file_max=8MB",
@@ -64,12 +74,38 @@ def test_tls_is_required_and_clients_need_no_certificate():
     ) in mongod(tls=FILES)
 
 
+def test_a_private_mongod_is_alone_and_lets_in_who_has_the_key():
+    line = private(public_address="192.0.2.1", tls=FILES)
+    assert "--bind_ip 127.64.0.1 --port 8635 --nounixsocket --keyFile /n/conf/key" in line
+    assert "enableLocalhostAuthBypass=0" in line
+    for absent in ("--replSet", "svr", "tls", "recoverFromOplog", "takeUnstable"):
+        assert absent not in line
+    replaying = private(replay=True)
+    assert "recoverFromOplogAsStandalone=true" in replaying
+    assert "takeUnstableCheckpointOnShutdown=true" in replaying
+
+
+@pytest.mark.parametrize(
+    ("version", "takes"),
+    [("6.0.27", True), ("6.0.5", False), ("5.0.32", True), ("4.4.2", False), ("7.0.1", False)],
+)
+def test_large_entries_are_taken_where_the_build_is_known_to(version, takes):
+    assert ("allowDocumentsGreaterThanMaxUserSize=true" in private(version)) is takes
+
+
 def test_a_router_is_ours_unless_the_engine_has_one():
     plan = RouterPlan(
-        "config", ("a:1", "b:1"), "127.64.0.9", 8635, PurePath("/n/log/r.log"), PurePath("/n/key")
+        "config",
+        ("a:1", "b:1"),
+        "127.64.0.9",
+        8635,
+        PurePath("/n/log/r.log"),
+        PurePath("/n/key"),
+        400,
     )
     argv = commandline.router(plan)
     assert argv[:5] == (sys.executable, "-m", "shardhouse.router", "--configdb", "config/a:1,b:1")
+    assert " ".join(argv).endswith("--maxConns 400")
     own = RouterPlan(**vars(plan) | {"mongos": PurePath("/opt/mongos"), "tls": FILES})
     assert commandline.router(own)[:3] == ("/opt/mongos", "--configdb", "config/a:1,b:1")
     assert "requireTLS" in commandline.router(own)
@@ -77,7 +113,7 @@ def test_a_router_is_ours_unless_the_engine_has_one():
 
 def test_only_our_router_serves_metrics_and_only_if_asked():
     plan = RouterPlan(
-        "config", ("a:1",), "127.64.0.9", 8635, PurePath("/n/log/r.log"), PurePath("/n/key")
+        "config", ("a:1",), "127.64.0.9", 8635, PurePath("/n/log/r.log"), PurePath("/n/key"), 400
     )
     assert "--metricsPort" not in commandline.router(plan)
     asked = RouterPlan(**vars(plan) | {"metrics_port": 9216})
@@ -118,6 +154,21 @@ def test_a_node_certificate_is_accepted_for_its_address_only(tmp_path):
         [*verify, "-verify_ip", "127.64.0.2", node], capture_output=True, check=False
     )
     assert wrong.returncode != 0
+
+
+def test_a_node_certificate_is_accepted_for_its_names(tmp_path):
+    authority = certificates.issue_ca("instance 1")
+    ca, node = tmp_path / "ca.pem", tmp_path / "node.pem"
+    ca.write_bytes(authority.certificate)
+    hosts = ["127.64.0.1", "mongos-1.i.db.test", "i.db.test"]
+    node.write_bytes(certificates.issue_node(authority, hosts, "node 1"))
+    for name, accepted in (*((name, True) for name in hosts[1:]), ("other.db.test", False)):
+        done = subprocess.run(
+            ["openssl", "verify", "-CAfile", ca, "-verify_hostname", name, node],
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode == 0) is accepted, name
 
 
 def test_two_authorities_do_not_accept_each_others_nodes(tmp_path):
@@ -171,3 +222,27 @@ def entry(severity, message, **attributes):
 )  # fmt: skip
 def test_the_reason_is_the_last_error_of_the_log(lines, said):
     assert logs.reason(lines) == said
+
+
+def test_parameters_that_were_chosen_are_options():
+    line = mongod(
+        memory=GIB,
+        chosen={
+            "net.maxIncomingConnections": "777",
+            "operationProfiling.mode": "slowOp",
+            "operationProfiling.slowOpThresholdMs": "250",
+            "security.javascriptEnabled": "false",
+            "storage.wiredTiger.engineConfig.cacheSizePct": "50",
+            "ttlMonitorSleepSecs": "30",
+        },
+    )
+    for option in (
+        "--maxConns 777",
+        "--profile 1",
+        "--slowms 250",
+        "--noscripting",
+        "--wiredTigerCacheSizeGB 0.50",
+        "--setParameter ttlMonitorSleepSecs=30",
+    ):
+        assert line.count(option) == 1
+    assert line.count("--maxConns") == line.count("--wiredTigerCacheSizeGB") == 1

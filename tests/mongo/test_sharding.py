@@ -3,7 +3,7 @@
 import pytest
 
 from shardhouse.errors import MongoError
-from shardhouse.mongo import replica_set, sharding, users
+from shardhouse.mongo import administrator, replica_set, sharding
 from shardhouse.mongo.commandline import Member
 from shardhouse.mongo.replica_set import SetPlan
 from shardhouse.mongo.wait import Deadline
@@ -19,7 +19,7 @@ def test_shards_are_added_once_and_users_live_on_the_config_servers(lab, clients
     listed = sharding.list_shards(config.hosts, clients, Deadline(5))
     assert listed == {"shard_1": shard.hosts}
 
-    users.ensure_administrator(config.hosts, "Test@123", clients, Deadline(20))
+    administrator.ensure(config.hosts, "Test@123", clients, Deadline(20))
     assert clients[config.hosts[0]].admin.command("usersInfo", "rwuser")["users"]
     assert not clients[shard.hosts[0]].admin.command("usersInfo", "rwuser")["users"]
 
