@@ -44,6 +44,11 @@ def read(told: object) -> raw.Document:
     return metadata
 
 
+def application(metadata: raw.Document) -> str:
+    """The application's name in metadata that was read; empty if there is none."""
+    return str((_part(metadata, "application") or {}).get("name", ""))
+
+
 def _part(metadata: raw.Document, name: str) -> raw.Document | None:
     part = metadata.get(name)
     if name in metadata and not isinstance(part, dict):

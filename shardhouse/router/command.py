@@ -31,6 +31,7 @@ class Command:
     db: str
     body: raw.Document
     sequences: Mapping[str, bytes] = field(default_factory=dict)
+    wants_no_reply: bool = False
     _statements: dict[str, list[bytes]] = field(default_factory=dict)
 
     @property
@@ -89,6 +90,22 @@ class Command:
                 raise bad_value("limit value is not a valid number")
             raise wrong_type(f"{self.name}.{name}", "long")
         return truncated(value)
+
+    def write_concern(self) -> raw.Document:
+        """The write concern as the client gave it, empty if it gave none."""
+        given = self.get("writeConcern", RawBSONDocument)
+        return {} if given is None else raw.shallow(bytes(given.raw))
+
+    @property
+    def unacknowledged(self) -> bool:
+        """Whether it is a write whose outcome the client does not want to know (`w: 0`)."""
+        concern = self.write_concern()
+        w = concern.get("w")
+        if isinstance(w, Decimal128):
+            w = w.to_decimal()
+        if not isinstance(w, int | float | Decimal) or concern.get("j") or concern.get("fsync"):
+            return False
+        return truncated(w) == 0
 
     def time_limit(self) -> float | None:
         """`maxTimeMS` in seconds, None if there is none; BadValue (2) if it is no such number."""

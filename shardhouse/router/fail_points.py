@@ -1,6 +1,7 @@
 """Fail points: what a driver's tests tell the router to do wrong. Only with test commands enabled.
 
-`failCommand` has the meaning the drivers' test specifications give it. Deciding is pure.
+`failCommand` has the meaning the drivers' test specifications give it;
+`failGetMoreAfterCursorCheckout` strikes a getMore that has found its cursor. Deciding is pure.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shardhouse.router.command import truncated
-from shardhouse.router.errors import RETRYABLE_WRITE_CODES, CommandError, bad_value
+from shardhouse.router.errors import CommandError, bad_value
 
-NAMES = frozenset({"failCommand", "failGetMoreAfterCursorCheckout"})
+FAIL_COMMAND = "failCommand"
+FAIL_GET_MORE = "failGetMoreAfterCursorCheckout"
+NAMES = frozenset({FAIL_COMMAND, FAIL_GET_MORE})
 
 
 class InjectedError(CommandError):
@@ -39,6 +42,7 @@ class _Active:
 class Failure:
     """What shall happen to a command: wait, then break the connection or answer with an error."""
 
+    name: str
     data: Mapping[str, Any]
 
     @property
@@ -52,16 +56,18 @@ class Failure:
         """Whether the connection ends without an answer."""
         return bool(self.data.get("closeConnection"))
 
-    def error(self, *, retryable: bool) -> CommandError | None:
-        """The error to answer with; `retryable` says the command carries a transaction number."""
+    def error(self) -> CommandError | None:
+        """The error to answer with; it bears the labels that a real one would, unless told."""
         code = self.data.get("errorCode")
         if code is None:
             return None
+        text, extra = (
+            f"Failing command via '{self.name}' failpoint",
+            self.data.get("errorExtraInfo"),
+        )
         labels = self.data.get("errorLabels")
         if labels is None:
-            labels = ["RetryableWriteError"] if retryable and code in RETRYABLE_WRITE_CODES else []
-        extra = self.data.get("errorExtraInfo")
-        text = "Failing command via 'failCommand' failpoint"
+            return CommandError(int(code), text, extra=extra)
         return InjectedError(int(code), text, labels=labels, extra=extra)
 
     @property
@@ -71,9 +77,10 @@ class Failure:
         return found
 
     @property
-    def labels(self) -> list[str]:
-        """Labels that go with a write concern error."""
-        return list(self.data.get("errorLabels", ()))
+    def labels(self) -> list[str] | None:
+        """The labels of what goes wrong, None if it is not told which."""
+        labels = self.data.get("errorLabels")
+        return None if labels is None else list(labels)
 
 
 @dataclass(slots=True)
@@ -99,10 +106,12 @@ class FailPoints:
             self._active[name] = active
         return self._entered.get(name, 0)
 
-    def hit(self, command: str, namespace: str, application: str) -> Failure | None:
-        """What shall happen to a command from an application, if anything."""
-        active = self._active.get("failCommand")
-        if active is None or not _matches(active.data, command, namespace, application):
+    def hit(
+        self, command: str, namespace: str, application: str, name: str = FAIL_COMMAND
+    ) -> Failure | None:
+        """What a fail point wants to happen to a command from an application, if anything."""
+        active = self._active.get(name)
+        if active is None or not _matches(name, active.data, command, namespace, application):
             return None
         if active.skip:
             active.skip -= 1
@@ -114,8 +123,8 @@ class FailPoints:
                 return None
             active.times -= 1
         active.entered += 1
-        self._entered["failCommand"] = active.entered
-        return Failure(active.data)
+        self._entered[name] = active.entered
+        return Failure(name, active.data)
 
 
 def _read_mode(mode: object, data: Mapping[str, Any]) -> _Active | None:
@@ -133,8 +142,19 @@ def _read_mode(mode: object, data: Mapping[str, Any]) -> _Active | None:
     raise bad_value(f"unknown mode of a fail point: {mode}")
 
 
-def _matches(data: Mapping[str, Any], command: str, namespace: str, application: str) -> bool:
-    if command == "configureFailPoint" or command not in data.get("failCommands", ()):
+def _one_name(command: object) -> object:
+    """isMaster has two spellings."""
+    return "isMaster" if command == "ismaster" else command
+
+
+def _matches(
+    name: str, data: Mapping[str, Any], command: str, namespace: str, application: str
+) -> bool:
+    if name == FAIL_COMMAND and _one_name(command) not in map(
+        _one_name, data.get("failCommands", ())
+    ):
+        return False
+    if command == "configureFailPoint":
         return False
     if "appName" in data and data["appName"] != application:
         return False

@@ -5,16 +5,26 @@ Callers pass names, numbers and addresses; commands are logged by `slow_log` alo
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import sys
 import traceback
 from collections import deque
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from shardhouse.router.log_levels import Levels
+
+MAIN = "mongosMain"
+"""Context of what the process itself does, under the name that tools wait for."""
+
+Number = int | None
+
+_STARTUP = "startupWarnings"
 _REMEMBERED = 1024
 """Lines `getLog` can show, as many as a server keeps."""
 
@@ -28,6 +38,7 @@ class Log:
         self.written = 0
         self.recent: deque[str] = deque(maxlen=_REMEMBERED)
         self.startup_warnings: list[str] = []
+        self.levels = Levels()
 
     @classmethod
     def to(cls, path: str | None, append: bool) -> Log:
@@ -50,39 +61,52 @@ class Log:
 
     def close(self) -> None:
         """Close the file."""
-        self._stream.close()
+        with contextlib.suppress(OSError):  # what could not be written is lost
+            self._stream.close()
 
     def note(
-        self,
-        component: str,
-        message: str,
-        ctx: str = "main",
-        *,
-        number: int | None = None,
-        **attr: Any,
+        self, component: str, message: str, ctx: str = MAIN, *, number: Number = None, **attr: Any
     ) -> None:
         """An event worth knowing; `number` is the event's in MongoDB's own log, if it has one."""
         self._write("I", component, message, ctx, attr, number)
 
-    def alert(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
-        """An event that needs attention if it goes on."""
-        self._write("W", component, message, ctx, attr)
+    def debug(
+        self,
+        level: int,
+        component: str,
+        message: str,
+        ctx: str = MAIN,
+        *,
+        number: int | None = None,
+        **attr: Any,
+    ) -> None:
+        """An event that is logged only if the component's level is so high."""
+        if self.levels.of(component) >= level:
+            self._write(f"D{level}", component, message, ctx, attr, number)
+
+    def alert(
+        self, component: str, message: str, ctx: str = MAIN, *, number: Number = None, **attr: Any
+    ) -> None:
+        """An event that needs attention if it goes on; `number` as in `note`."""
+        self._write("W", component, message, ctx, attr, number)
 
     def warn_at_start(self, component: str, message: str, number: int) -> None:
         """How this process was started needs attention; shells show it to whoever connects."""
-        self._write("W", component, message, "main", {}, number)
+        self._write("W", component, message, MAIN, {}, number, tags=[_STARTUP])
         self.startup_warnings.append(self.recent[-1])
 
-    def fail(self, component: str, message: str, ctx: str = "main", **attr: Any) -> None:
-        """An event that should not have happened."""
-        self._write("E", component, message, ctx, attr)
+    def fail(
+        self, component: str, message: str, ctx: str = MAIN, *, number: Number = None, **attr: Any
+    ) -> None:
+        """An event that should not have happened; `number` as in `note`."""
+        self._write("E", component, message, ctx, attr, number)
 
-    def mistake(self, component: str, error: Exception, ctx: str = "main", **attr: Any) -> None:
+    def mistake(self, component: str, error: Exception, ctx: str = MAIN, **attr: Any) -> None:
         """An error that is none of those we know: where it arose, not what it says, which may be a
         client's data."""
         where = traceback.extract_tb(error.__traceback__)[-1]
-        told = {"error": type(error).__name__, "where": f"{where.filename}:{where.lineno}"}
-        self.fail(component, "Failed unexpectedly", ctx, **attr, **told)
+        attr |= {"error": type(error).__name__, "where": f"{where.filename}:{where.lineno}"}
+        self._write("E", component, "Failed unexpectedly", ctx, attr)
 
     def _write(
         self,
@@ -92,21 +116,24 @@ class Log:
         ctx: str,
         attr: dict[str, Any],
         number: int | None = None,
+        tags: Sequence[str] = (),
     ) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         event: dict[str, Any] = {
             "t": {"$date": now},
             "s": severity,
             "c": component,
+            **({"id": number} if number is not None else {}),
             "ctx": ctx,
             "msg": message,
         }
-        if number is not None:
-            event["id"] = number
         if attr:
             event["attr"] = attr
+        if tags:
+            event["tags"] = tags
         line = json.dumps(event, default=str, separators=(",", ":"))
         self.written += 1
         self.recent.append(line)
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        with contextlib.suppress(OSError):  # nobody reads it any more, or the disk is full: serve
+            self._stream.write(line + "\n")
+            self._stream.flush()

@@ -9,6 +9,7 @@ import os
 import signal
 import ssl
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ import uvloop
 from shardhouse.router import MONGODB_VERSION, background
 from shardhouse.router.commands.transactions import abort_all
 from shardhouse.router.logs import Log
-from shardhouse.router.options import OptionError, Options, parse
+from shardhouse.router.options import OptionError, Options, build_info, parse
 from shardhouse.router.router import Router
 from shardhouse.router.server import Server
 from shardhouse.router.tls import Contexts
@@ -75,19 +76,37 @@ def _metrics(router: Router) -> Callable[[], None]:
 async def _run(options: Options, key: bytes | None, log: Log, ready: Callable[[], None]) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def asked(number: signal.Signals) -> None:
+        log.note(
+            "CONTROL", "Received signal", "SignalHandler", number=23377,
+            signal=int(number), error=signal.strsignal(number),
+        )  # fmt: skip
+        stop.set()
+
+    def rotate() -> None:
+        try:
+            log.rotate()
+        except OSError as error:
+            log.fail("CONTROL", "Log rotation failed", "SignalHandler", error=error.strerror)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, asked, number)
+    loop.add_signal_handler(signal.SIGUSR1, rotate)
     router = Router(options, key, Contexts(options), log)
     server = Server(router)
-    await server.start()
-    end_metrics = _metrics(router)
     log.note(
         "CONTROL", "Router starting", pid=os.getpid(), port=options.port,
         version=MONGODB_VERSION, configdb=options.config_string,
     )  # fmt: skip
+    log.note("CONTROL", "Build Info", number=23403, buildInfo=build_info())
+    log.note("CONTROL", "Options set by command line", number=21951, options=options.parsed)
+    await server.start()
+    end_metrics = _metrics(router)
     if not options.access_control:
         log.warn_at_start("CONTROL", _OPEN, 22120)
-    log.note("NETWORK", "Waiting for connections", port=options.port, tls=options.tls_mode)
+    encrypted = "off" if options.tls_mode == "disabled" else "on"
+    log.note("NETWORK", "Waiting for connections", number=23016, port=options.port, ssl=encrypted)
     router.start()
     ready()
     # What the imports left behind stays for good; the collector need not look at it again.
@@ -96,10 +115,13 @@ async def _run(options: Options, key: bytes | None, log: Log, ready: Callable[[]
     log.note("CONTROL", "Router stopping")
     router.stopping.set()
     server.refuse()
-    await router.drained(int(router.parameters[_DRAIN]) / 1000)
-    await server.stop(_GRACE)
+    drain = int(router.parameters[_DRAIN]) / 1000
+    end = time.monotonic() + drain
+    await router.drained(drain)
+    await server.stop(max(_GRACE, end - time.monotonic()))
     await abort_all(router)
     await asyncio.to_thread(end_metrics)
     await router.stop()
     log.note("CONTROL", "Router stopped")
+    log.note("CONTROL", "Shutting down", number=23138, exitCode=0)
     return 0

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import os
+import re
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class Options:
     tls_allow_invalid_hostnames: bool = False
     tls_disabled_protocols: tuple[str, ...] = ()
     tls_crl: str | None = None
+    audit_filter_file: str | None = None
+    audit_path: str | None = None
     argv: tuple[str, ...] = ()
 
     @property
@@ -69,6 +72,15 @@ class Options:
     def config_string(self) -> str:
         """`set/host:port,host:port` of the config servers."""
         return f"{self.config_set}/{','.join(self.config_members)}"
+
+    @property
+    def parsed(self) -> dict[str, Any]:
+        """The options by section, as the configuration file has them."""
+        return {
+            "net": {"bindIp": ",".join(self.bind_ip), "port": self.port},
+            **({"security": {"keyFile": str(self.key_file)}} if self.key_file else {}),
+            "sharding": {"configDB": self.config_string},
+        }
 
 
 _FILE_KEYS = {
@@ -86,6 +98,8 @@ _FILE_KEYS = {
     "net.tls.allowConnectionsWithoutCertificates": "tlsAllowConnectionsWithoutCertificates",
     "metrics.port": "metricsPort",
     "metrics.bindIp": "metricsBindIp",
+    "auditLog.path": "auditPath",
+    "auditLog.filterFile": "auditFilterFile",
     "operationProfiling.slowOpThresholdMs": "slowms",
     "operationProfiling.slowOpSampleRate": "slowOpSampleRate",
     "systemLog.destination": "",
@@ -93,13 +107,30 @@ _FILE_KEYS = {
     "net.tls.disabledProtocols": "tlsDisabledProtocols",
     "net.tls.CRLFile": "tlsCRLFile",
     "systemLog.path": "logpath",
+    "systemLog.verbosity": "verbose",
+    "net.ipv6": "",
     "systemLog.logAppend": "logappend",
     "processManagement.pidFilePath": "pidfilepath",
     "processManagement.fork": "fork",
 }
 
 
+def build_info() -> dict[str, Any]:
+    """Which MongoDB this is a router for, as a mongos tells it."""
+    return {
+        "version": MONGODB_VERSION,
+        "openSSLVersion": ssl.OPENSSL_VERSION,
+        "modules": [],
+        "environment": {"distmod": "shardhouse", "distarch": os.uname().machine},
+    }
+
+
 class _Parser(argparse.ArgumentParser):
+    @property
+    def switches(self) -> frozenset[str]:
+        """Options that take no value."""
+        return frozenset(action.dest for action in self._actions if action.nargs == 0)
+
     def error(self, message: str) -> NoReturn:
         raise OptionError(message)
 
@@ -108,17 +139,12 @@ class _Version(argparse.Action):
     """Prints what mongos prints, in a form that is told apart from it by `distmod`."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        build = {
-            "version": MONGODB_VERSION,
-            "openSSLVersion": ssl.OPENSSL_VERSION,
-            "modules": [],
-            "environment": {"distmod": "shardhouse", "distarch": os.uname().machine},
-        }
-        print(f"mongos version v{MONGODB_VERSION}\nBuild Info: {json.dumps(build, indent=4)}")
+        build = json.dumps(build_info(), indent=4)
+        print(f"mongos version v{MONGODB_VERSION}\nBuild Info: {build}")
         parser.exit()
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> _Parser:
     parser = _Parser(
         prog="shardhouse router",
         description="A query router for MongoDB sharded clusters, started like mongos.",
@@ -138,8 +164,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--metricsBindIp", metavar="ADDRESS", help="there; loopback unless given, no login")
     add("--slowms", type=int, metavar="MS", help="log operations that take longer")
     add("--slowOpSampleRate", type=float, metavar="0..1", help="the part of them that is logged")
+    add("--auditPath", metavar="FILE", help="where audited commands and logins are written")
+    add(
+        "--auditFilterFile",
+        metavar="FILE",
+        help="JSON that says what is audited; read as it changes",
+    )
     add("--setParameter", action="append", metavar="NAME=VALUE")
-    add("--config", "-f", metavar="FILE", help="a YAML file with the same options")
+    add("--config", "-f", metavar="FILE", help="a file with the same options, YAML or name=value")
+    add("--verbose", nargs="?", const="v", metavar="V...", help="log more, the more v the more")
+    add("-v", action="count", dest="v", help="the same, repeatable: -vv")
     add("--networkMessageCompressors", metavar="NAME,...", help="or `disabled`")
     add("--tlsMode", choices=TLS_MODES)
     add("--tlsCertificateKeyFile", metavar="FILE")
@@ -149,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--tlsAllowInvalidHostnames", action="store_true", default=None)
     add("--tlsDisabledProtocols", metavar="TLS1_2,...", help="or `none`")
     add("--tlsCRLFile", metavar="FILE")
+    add("--ipv6", action="store_true", help="accepted; --bind_ip takes IPv6 addresses anyway")
     add("--nounixsocket", action="store_true", help="accepted; there never is a Unix socket")
     add("--version", action=_Version, nargs=0, help="say which MongoDB this is a router for")
     return parser
@@ -173,7 +208,7 @@ def parse(argv: Sequence[str]) -> Options:
         fork=bool(values.get("fork")),
         pid_file=values.get("pidfilepath"),
         max_connections=int(values.get("maxConns", 65536)),
-        parameters=_parameters(values.get("setParameter", ())),
+        parameters={**_verbosity(values), **_parameters(values.get("setParameter", ()))},
         metrics_port=_port("--metricsPort", values["metricsPort"])
         if "metricsPort" in values
         else None,
@@ -191,8 +226,12 @@ def parse(argv: Sequence[str]) -> Options:
         tls_allow_invalid_hostnames=bool(values.get("tlsAllowInvalidHostnames")),
         tls_disabled_protocols=_protocols(values.get("tlsDisabledProtocols", "none")),
         tls_crl=values.get("tlsCRLFile"),
+        audit_filter_file=values.get("auditFilterFile"),
+        audit_path=values.get("auditPath"),
         argv=tuple(argv),
     )
+    if (options.audit_path is None) != (options.audit_filter_file is None):
+        raise OptionError("--auditPath and --auditFilterFile go together")
     if options.fork and options.log_path is None:
         raise OptionError("--fork has to be used with --logpath")
     _check_tls(options)
@@ -241,7 +280,8 @@ def _compressors(text: object) -> tuple[str, ...]:
         return tuple(compression.IDS)
     if text == "disabled":
         return ()
-    names = tuple(_split(str(text)))
+    # A mongos has one more, which packs nothing; it needs no agreement here.
+    names = tuple(name for name in _split(str(text)) if name != "noop")
     for name in names:
         if name not in compression.IDS:
             known = ", ".join(compression.IDS)
@@ -269,11 +309,27 @@ def _parameters(values: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
         return {name: str(value) for name, value in values.items()}
     parameters = {}
     for text in values:
-        name, equals, value = text.partition("=")
+        name, equals, value = map(str.strip, text.partition("="))
         if not equals or not name:
             raise OptionError(f"--setParameter must be NAME=VALUE, not {text!r}")
         parameters[name] = value
     return parameters
+
+
+def _verbosity(values: Mapping[str, Any]) -> dict[str, str]:
+    """The level of the log, as the parameter that changes it later."""
+    told = values.get("verbose")
+    if told is None:
+        level = values.get("v", 0)
+    elif isinstance(told, int):
+        level = told
+    elif told in ("true", "false"):
+        level = int(told == "true")
+    elif set(told) <= {"v"}:
+        level = len(told)
+    else:
+        raise OptionError(f"--verbose takes letters v, not {told!r}")
+    return {"logLevel": str(level)} if level else {}
 
 
 def _check_tls(options: Options) -> None:
@@ -295,8 +351,11 @@ def _from_file(name: str | None) -> dict[str, Any]:
     if name is None:
         return {}
     yaml = importlib.import_module("yaml")  # only a start with --config pays for it
+    text = _readable("--config", name).read_text("utf-8")
+    if _is_ini(text):
+        return _from_ini(name, text)
     try:
-        content = yaml.safe_load(_readable("--config", name).read_text("utf-8")) or {}
+        content = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise OptionError(f"--config: {name} is not YAML: {error}") from error
     if not isinstance(content, Mapping):
@@ -308,6 +367,40 @@ def _from_file(name: str | None) -> dict[str, Any]:
         values[_FILE_KEYS.get(key, key)] = value
     values.pop("", None)
     return values
+
+
+_SETTING = re.compile(r"\s*(?P<name>\w+)\s*=\s*(?P<value>.*?)\s*$")
+
+
+def _is_ini(text: str) -> bool:
+    """Whether a configuration file has the old form: an option in each line, `name = value`."""
+    lines = _settings(text)
+    return bool(lines) and all(map(_SETTING.match, lines))
+
+
+def _settings(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
+
+
+def _from_ini(name: str, text: str) -> dict[str, Any]:
+    """Options under their names on the command line; a switch is `true` or `false`."""
+    parser = _parser()
+    arguments: list[str] = []
+    for line in _settings(text):
+        found = _SETTING.match(line)
+        assert found is not None
+        option, value = found["name"], found["value"]
+        if option not in parser.switches:
+            arguments.append(f"--{option}={value}")
+        elif value == "true":
+            arguments.append(f"--{option}")
+        elif value != "false":
+            raise OptionError(f"--config: {option} in {name} must be true or false, not {value!r}")
+    try:
+        values = vars(parser.parse_args(arguments))
+    except OptionError as error:
+        raise OptionError(f"--config: {name}: {error}") from error
+    return {option: value for option, value in values.items() if value not in (None, False)}
 
 
 def _flatten(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

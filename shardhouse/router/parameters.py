@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from bson import Decimal128, Int64
 
 from shardhouse.router.command import truncated
 from shardhouse.router.errors import CommandError, bad_value
+from shardhouse.router.log_levels import Levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,13 @@ def _number(value: Any, beyond: int) -> int:
     return whole
 
 
+def _object(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise bad_value(f"{_LEVELS} must be a JSON object, not {text!r}") from error
+
+
 def _bool(value: Any) -> bool:
     if isinstance(value, str):
         if value.lower() in ("1", "true"):
@@ -55,12 +64,15 @@ def _bool(value: Any) -> bool:
     return bool(value)
 
 
+_LEVEL, _LEVELS = "logLevel", "logComponentVerbosity"
+
 KNOWN: Mapping[str, Parameter] = {
     "authenticationMechanisms": Parameter(["MONGODB-X509", "SCRAM-SHA-1", "SCRAM-SHA-256"]),
     "cursorTimeoutMillis": Parameter(Int64(600_000), changeable=True),
     "enableTestCommands": Parameter(False),
     "localLogicalSessionTimeoutMinutes": Parameter(30),
-    "logLevel": Parameter(0, changeable=True),
+    _LEVELS: Parameter({}, changeable=True),
+    _LEVEL: Parameter(0, changeable=True),
     "maxAcceptableLogicalClockDriftSecs": Parameter(Int64(31_536_000)),
     "mongosShutdownTimeoutMillisForSignaledShutdown": Parameter(Int64(5_000), changeable=True),
     "quiet": Parameter(False, changeable=True),
@@ -74,20 +86,34 @@ KNOWN: Mapping[str, Parameter] = {
 
 
 class Parameters:
-    """Their values now."""
+    """Their values now. Those of the log are kept where the log looks for them, in `levels`."""
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    def __init__(self, given: Mapping[str, Any], levels: Levels) -> None:
+        self._levels = levels
         self._values: dict[str, Any] = {name: known.default for name, known in KNOWN.items()}
         for name, value in given.items():
             known = KNOWN.get(name)
-            self._values[name] = value if known is None else known.read(name, value)
+            if known is None:
+                self._values[name] = value
+            else:
+                self._set(name, known, value)
 
     def __getitem__(self, name: str) -> Any:
-        return self._values[name]
+        if name == _LEVEL:
+            return self._levels.root
+        return self._levels.document if name == _LEVELS else self._values[name]
 
     def all(self) -> dict[str, Any]:
         """Every parameter's value."""
-        return dict(sorted(self._values.items()))
+        return {name: self[name] for name in sorted(self._values)}
+
+    def _set(self, name: str, known: Parameter, value: Any) -> None:
+        if name == _LEVELS:
+            self._levels.update(_object(value) if isinstance(value, str) else value)
+        elif name == _LEVEL:
+            self._levels.root = known.read(name, value)
+        else:
+            self._values[name] = known.read(name, value)
 
     def set(self, name: str, value: Any) -> Any:
         """Change one; returns what it was. InvalidOptions (72) or IllegalOperation (20) if not."""
@@ -99,6 +125,6 @@ class Parameters:
             )
         if not known.changeable:
             raise CommandError(20, f"not allowed to change [{name}] at runtime")
-        before = self._values[name]
-        self._values[name] = known.read(name, value)
+        before = self[name]
+        self._set(name, known, value)
         return before

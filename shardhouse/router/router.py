@@ -14,6 +14,8 @@ from typing import Any
 from bson import ObjectId
 
 from shardhouse.router import MONGODB_VERSION
+from shardhouse.router.audit import Audit
+from shardhouse.router.auth import service
 from shardhouse.router.auth.users import Users
 from shardhouse.router.catalog.cache import CONFIG, Catalog
 from shardhouse.router.clock import Clock
@@ -33,7 +35,7 @@ from shardhouse.router.upstream.encoder import kill
 from shardhouse.router.wire import raw
 
 _USERS_EVERY, _SHARDS_EVERY, _PING_EVERY, _REAP_EVERY = 1.0, 5.0, 10.0, 1.0
-_DEFAULTS_EVERY = 10.0
+_DEFAULTS_EVERY, _AUDIT_EVERY = 10.0, 0.25
 _PAUSE = 0.2
 _LOOK_EVERY = 0.05
 _ENDING = 2.0
@@ -63,19 +65,15 @@ class Router:
         self.clock = Clock()
         self.cluster = Cluster(options.config_string, key, tls, self.clock, log)
         self.catalog = Catalog(self.cluster.read_config)
-        self.users = Users(self.cluster.ask_config)
+        self.users = Users(self.cluster.ask_config, service.user(key) if key else None)
         self.cursors = Cursors()
         self.operations = Operations()
         self.transactions = Transactions()
         self.statistics = Statistics()
-        self.parameters = Parameters(options.parameters)
+        self.parameters = Parameters(options.parameters, log.levels)
         self.fail_points = FailPoints()
-        self.slow_log = SlowLog(
-            log,
-            options.slow_milliseconds,
-            options.slow_sample_rate,
-            self.parameters["logLevel"],
-        )
+        self.slow_log = SlowLog(log, options.slow_milliseconds, options.slow_sample_rate)
+        self.audit = Audit(options.audit_filter_file, options.audit_path, log)
         self.secret = os.urandom(32)
         self.defaults = Defaults({"level": "local"}, {"w": "majority", "wtimeout": 0})
         self.stopping = asyncio.Event()
@@ -96,6 +94,7 @@ class Router:
             (_DEFAULTS_EVERY, self.refresh_defaults),
             (_PING_EVERY, self._ping),
             (_REAP_EVERY, self._reap),
+            (_AUDIT_EVERY, self._refresh_audit),
         ):
             self._tasks.append(asyncio.create_task(self._repeat(period, work)))
 
@@ -119,6 +118,7 @@ class Router:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.cluster.stop()
+        self.audit.close()
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something nobody waits for."""
@@ -208,6 +208,9 @@ class Router:
             "config",
             sequences=[("updates", statement)],
         )
+
+    async def _refresh_audit(self) -> None:
+        self.audit.refresh()
 
     async def _reap(self) -> None:
         limit = self.parameters["cursorTimeoutMillis"] / 1000

@@ -26,6 +26,10 @@ _MOST_WAITING = 16
 _ALL = Rest()
 """What is left of a command that did not go express: all of it."""
 
+_ACCEPTED, _ENDED, _MALFORMED = 22943, 22944, 22988
+_LISTENING, _NO_LISTENER = 23015, 22856
+"""Numbers of events in MongoDB's own log."""
+
 _NEVER_COMPRESSED = frozenset({"hello", "isMaster", "ismaster", "saslStart", "saslContinue"})
 
 
@@ -45,6 +49,7 @@ class ClientConnection(asyncio.Protocol):
         self._closed = False
         self._draining = False
         self._interruptible = False
+        self._abandoned = False
         self._busy = False
         self._passage: Passage | None = None
         self._rest: tuple[Request, Rest] | None = None
@@ -69,9 +74,7 @@ class ClientConnection(asyncio.Protocol):
             counts.tls_versions[session.tls.version()] += 1
         self._session = session
         self._all.add(self)
-        self._router.log.note(
-            "NETWORK", "Connection accepted", session.context, remote=session.peer
-        )
+        self._note(_ACCEPTED, "Connection accepted", session, "listener")
         self.task = asyncio.create_task(self._serve(session))
 
     def data_received(self, data: bytes) -> None:
@@ -146,11 +149,13 @@ class ClientConnection(asyncio.Protocol):
         self._writable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """asyncio: the client is gone. Its reads are given up, its writes are finished."""
+        """asyncio: the client is gone. Its reads are given up, its writes are done, also those that
+        wait for their turn."""
         self._closed = True
         self._writable.set()
         self._arrived.set()
         if self._interruptible and self.task is not None:
+            self._abandoned = True
             self.task.cancel()
         if self._passage is not None and self._passage.interruptible:
             self._interrupt()
@@ -181,7 +186,7 @@ class ClientConnection(asyncio.Protocol):
                     request = messages.parse(frame)
                 except MessageError as error:
                     refusal = CommandError(error.code, str(error))
-                    await self._send(messages.unread(frame), refusal.document, "")
+                    await self._refuse(messages.unread(frame), refusal)
                     continue
                 if request.compressor is not None:
                     self._unpacked(request.compressor, frame)
@@ -190,9 +195,6 @@ class ClientConnection(asyncio.Protocol):
             self._give_up(error)
         except ConnectionDroppedError:
             self._closed = True
-        except asyncio.CancelledError:
-            if not self._closed:
-                raise
         except Exception as error:  # this connection ends, nothing else
             self._fail(error)
         finally:
@@ -200,9 +202,13 @@ class ClientConnection(asyncio.Protocol):
             self._all.discard(self)
             if self._transport is not None:
                 self._transport.close()
-            self._router.log.note(
-                "NETWORK", "Connection ended", session.context, remote=session.peer
-            )
+            self._note(_ENDED, "Connection ended", session, session.context)
+
+    def _note(self, number: int, message: str, session: ClientSession, context: str) -> None:
+        self._router.log.note(
+            "NETWORK", message, context, number=number, remote=session.peer, uuid=session.uuid,
+            connectionId=session.id, connectionCount=self._router.statistics.connections,
+        )  # fmt: skip
 
     def _unpacked(self, compressor: int, frame: bytes) -> None:
         """Count a compressed message; ProtocolError if it may not be compressed like that."""
@@ -215,11 +221,12 @@ class ClientConnection(asyncio.Protocol):
         try:
             command = dispatch.read(request)
         except CommandError as error:
-            if not request.wants_no_reply:
-                await self._send(request, error.document, "")
+            await self._refuse(request, error)
             return
         row = TABLE.get(command.name)
         self._interruptible = row is not None and row.interruptible
+        if self._closed and self._interruptible:
+            return
         try:
             reply = await dispatch.answer(self._router, session, command, rest.handler, rest.user)
             if request.wants_no_reply:
@@ -238,8 +245,17 @@ class ClientConnection(asyncio.Protocol):
                 reply = await dispatch.answer(self._router, session, command)
                 exhaust = reply.get("ok") == 1 and not self._router.stopping.is_set()
             await self._send(request, reply, command.name)
+        except asyncio.CancelledError:
+            assert self.task is not None
+            if not self._abandoned or self.task.uncancel():
+                raise  # the router ends
         finally:
-            self._interruptible = False
+            self._interruptible = self._abandoned = False
+
+    async def _refuse(self, request: Request, error: CommandError) -> None:
+        """Answer what is no command, if an answer is wanted."""
+        if not request.wants_no_reply:
+            await self._send(request, error.document, "")
 
     async def _send(
         self, request: Request, reply: raw.Document, name: str, *, more: bool = False
@@ -279,8 +295,9 @@ class ClientConnection(asyncio.Protocol):
 
     def _give_up(self, error: ProtocolError) -> None:
         self._router.log.alert(
-            "NETWORK", "Closing connection after a malformed message", f"conn{self._number}",
-            error=str(error),
+            "NETWORK", "Error receiving request from client. Ending connection from remote",
+            f"conn{self._number}", number=_MALFORMED, error=str(error),
+            remote=self._session.peer if self._session else "", connectionId=self._number,
         )  # fmt: skip
         self._closed = True
         self._arrived.set()
@@ -301,12 +318,20 @@ class Server:
         """Begin to listen; OSError if the address cannot be had."""
         options = self._router.options
         addresses, port, tls = list(options.bind_ip), options.port, self._router.tls
-        if tls.clients is None:
-            self._listening = await asyncio.get_running_loop().create_server(
-                self._connection, addresses, port, backlog=1024
-            )
-        else:
-            self._listening = TlsListener(addresses, port, self._connection, tls, self._router.log)
+        log = self._router.log
+        try:
+            if tls.clients is None:
+                self._listening = await asyncio.get_running_loop().create_server(
+                    self._connection, addresses, port, backlog=1024
+                )
+            else:
+                self._listening = TlsListener(addresses, port, self._connection, tls, log)
+        except OSError as error:
+            # The component is a mongos's: mongodb-runner then tries another port.
+            log.fail("SHARDING", "Error setting up listener", number=_NO_LISTENER, error=str(error))
+            raise
+        for address in addresses:
+            log.note("NETWORK", "Listening on", number=_LISTENING, address=address)
 
     def _connection(self) -> ClientConnection:
         return ClientConnection(self._router, next(self._numbers), self._open)

@@ -23,7 +23,7 @@ from shardhouse.router.wire import messages, raw
 SLOW_QUERY = 51803
 _MOST = 10 * 1024
 """Bytes of a command that are logged; a server cuts at the same size (`maxLogSizeKB`)."""
-_NAME = 255
+NAME_SHOWN = 255
 """Characters of a name that are logged: no valid one is longer."""
 
 _UNLOGGED = frozenset({"hello", "isMaster", "ismaster"})
@@ -58,12 +58,11 @@ _JSON = json_util.JSONOptions(
 class SlowLog:
     """What counts as slow. `limit` is in seconds; below 0 everything is logged."""
 
-    def __init__(self, log: Log, milliseconds: int, sample_rate: float, verbosity: int) -> None:
+    def __init__(self, log: Log, milliseconds: int, sample_rate: float) -> None:
         self._log = log
         self._milliseconds = milliseconds
-        self._verbosity = verbosity
         self.sample_rate = sample_rate
-        self._decide()
+        self.decide()
 
     @property
     def milliseconds(self) -> int:
@@ -73,20 +72,16 @@ class SlowLog:
     @milliseconds.setter
     def milliseconds(self, value: int) -> None:
         self._milliseconds = value
-        self._decide()
+        self.decide()
 
     @property
-    def verbosity(self) -> int:
-        """The log's level (`logLevel`): from 1 on every operation is logged, fast or slow."""
-        return self._verbosity
+    def _verbose(self) -> bool:
+        """Whether every operation is logged, fast or slow: from level 1 of commands on."""
+        return self._log.levels.of("COMMAND") > 0
 
-    @verbosity.setter
-    def verbosity(self, value: int) -> None:
-        self._verbosity = value
-        self._decide()
-
-    def _decide(self) -> None:
-        everything = self._verbosity > 0 or self._milliseconds < 0
+    def decide(self) -> None:
+        """Find the limit; to be called when a level of the log has changed."""
+        everything = self._verbose or self._milliseconds < 0
         self.limit = -1.0 if everything else self._milliseconds / 1000
 
     def report(
@@ -105,7 +100,7 @@ class SlowLog:
         """
         if command.name in _UNLOGGED or (command.name == "getMore" and _waited(reply)):
             return
-        if self._verbosity < 1 and self.sample_rate < 1 and random.random() >= self.sample_rate:  # noqa: S311 a sample
+        if not self._verbose and self.sample_rate < 1 and random.random() >= self.sample_rate:  # noqa: S311 a sample
             return
         attributes: dict[str, Any] = {"type": "command"}
         if session.application:
@@ -113,7 +108,7 @@ class SlowLog:
         if known:
             attributes |= {"ns": namespace_of(command), **_shown(command)}
         else:
-            attributes["command"] = {command.name[:_NAME]: "unknown"}
+            attributes["command"] = {command.name[:NAME_SHOWN]: "unknown"}
         if shards:
             attributes["nShards"] = shards
         attributes |= _result(command.name, reply)
@@ -133,8 +128,8 @@ def _waited(reply: raw.Document) -> bool:
 def namespace_of(command: Command) -> str:
     """What a log or a list of operations names as the command's namespace."""
     if command.name == "getMore":
-        return f"{command.db}.{str(command.body.get('collection'))[:_NAME]}"
-    name = command.value[:_NAME] if isinstance(command.value, str) else "$cmd"
+        return f"{command.db}.{str(command.body.get('collection'))[:NAME_SHOWN]}"
+    name = command.value[:NAME_SHOWN] if isinstance(command.value, str) else "$cmd"
     return name if command.name in _OF_WHOLE_NAMESPACES else f"{command.db}.{name}"
 
 
@@ -146,8 +141,7 @@ def without_secrets(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         for field, value in fields.items()
         if field not in _NOISE
     }
-    if name == "explain" and isinstance(asked := shown.get(name), RawBSONDocument):
-        inner = _fields(asked)
+    if name == "explain" and (inner := _fields(shown.get(name))):
         shown[name] = without_secrets(next(iter(inner), ""), inner)
     return shown
 

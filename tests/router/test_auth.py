@@ -208,6 +208,19 @@ def test_scram_both_sides_agree():
     client.verify(server.final(client.final(server.first(client.first()))))
 
 
+def test_the_clusters_key_proves_a_member():
+    client = ClientConversation("__system", b"the key")
+    server = ServerConversation(
+        "SCRAM-SHA-256", Credential.of_password(b"the key", "SCRAM-SHA-256", b"s" * 28)
+    )
+    client.verify(server.final(client.final(server.first(client.first()))))
+    another = ServerConversation(
+        "SCRAM-SHA-256", Credential.of_password(b"another", "SCRAM-SHA-256", b"s" * 28)
+    )
+    with pytest.raises(CommandError):
+        another.final(client.final(another.first(client.first())))
+
+
 def test_scram_refuses_a_wrong_password_and_a_replay():
     server = ServerConversation("SCRAM-SHA-256", credential(b"secret"))
     wrong = ClientConversation("me", b"guess")

@@ -11,7 +11,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from tests.router.authorisation import BUILT_IN, COMMANDS, CUSTOM, ROUTER_ONLY
-from tests.router.cluster import Mongod, TestCluster
+from tests.router.cluster import ENGINE, Mongod, TestCluster
 
 PASSWORD = "secret"
 UNAUTHORIZED = 13
@@ -76,6 +76,10 @@ def decisions(port: int, user: str) -> dict[str, bool]:
         return {name: refused(client, db, command) for name, (db, command) in COMMANDS.items()}
 
 
+#: 6.0.5 asks for `find` on the database; later patch levels read no data here, and ask for nothing.
+UNLIKE = {"$documents"} if ENGINE.version == "6.0.5" else set()
+
+
 def test_every_role_may_do_what_a_replica_set_lets_it_do(routed, reference):
     assert len(COMMANDS) >= 90
     ports = (routed.router.port, reference.port)
@@ -85,7 +89,7 @@ def test_every_role_may_do_what_a_replica_set_lets_it_do(routed, reference):
         f"{user}: {name}: " + ("refused here only" if ours else "refused there only")
         for user, mine, theirs in zip(USERS, *sides, strict=True)
         for name, ours in mine.result().items()
-        if ours != theirs.result()[name]
+        if ours != theirs.result()[name] and name not in UNLIKE
     ]
     assert not differing, "\n".join(differing)
 

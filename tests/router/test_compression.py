@@ -9,6 +9,7 @@ import pytest
 
 from shardhouse.router.options import OptionError, parse
 from shardhouse.router.wire import compression, messages, raw
+from tests.frames import answer, overlong_frame
 
 PING = messages.op_msg(7, 0, raw.encode({"ping": 1, "$db": "admin"}))
 
@@ -44,6 +45,11 @@ def test_a_frame_that_lies_ends_its_connection_only(cluster, root, size, number)
     frame = struct.pack("<iiii", 16 + len(content), 1, 0, messages.OP_COMPRESSED) + content
     assert exchange(cluster.router.port, frame) == b""
     assert root.admin.command("ping")["ok"] == 1
+
+
+@pytest.mark.parametrize("claimed", [64, 200, 1_000, 8_000, 60_000])
+def test_an_overlong_frame_is_answered_with_nothing(cluster, claimed):
+    assert answer(f"127.0.0.1:{cluster.router.port}", overlong_frame(claimed)) == b""
 
 
 def test_what_is_agreed(cluster, root):

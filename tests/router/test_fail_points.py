@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shardhouse.router.errors import CommandError
-from shardhouse.router.fail_points import FailPoints
+from shardhouse.router.fail_points import FailPoints, InjectedError
 
 FIND = {"failCommands": ["find"], "errorCode": 5}
 
@@ -47,6 +47,14 @@ def test_what_matches(data, hit):
     assert hits(points, application="mine") is hit
 
 
+@pytest.mark.parametrize("named", ["isMaster", "ismaster"])
+@pytest.mark.parametrize("sent", ["isMaster", "ismaster"])
+def test_both_spellings_of_is_master_are_one(named, sent):
+    points = FailPoints()
+    points.configure("failCommand", "alwaysOn", {"failCommands": [named]})
+    assert hits(points, sent)
+
+
 def test_it_can_always_be_switched_off_and_counts():
     points = FailPoints()
     points.configure("failCommand", "alwaysOn", {"failCommands": ["configureFailPoint", "find"]})
@@ -56,23 +64,21 @@ def test_it_can_always_be_switched_off_and_counts():
     assert not points
 
 
-@pytest.mark.parametrize(
-    ("code", "labels", "transaction", "expected"),
-    [
-        (91, None, True, ["RetryableWriteError"]),
-        (91, None, False, []),
-        (91, [], True, []),
-        (5, None, True, []),
-        (5, ["X"], False, ["X"]),
-    ],
-)
-def test_labels(code, labels, transaction, expected):
-    data = {"failCommands": ["find"], "errorCode": code}
-    if labels is not None:
-        data["errorLabels"] = labels
+@pytest.mark.parametrize("labels", [[], ["X"]])
+def test_labels_that_are_told_are_final(labels):
     points = FailPoints()
-    points.configure("failCommand", "alwaysOn", data)
-    assert points.hit("find", "", "").error(retryable=transaction).labels == expected
+    points.configure("failCommand", "alwaysOn", {**FIND, "errorCode": 91, "errorLabels": labels})
+    error = points.hit("find", "", "").error()
+    assert isinstance(error, InjectedError)
+    assert error.labels == labels
+
+
+def test_the_one_for_get_more_needs_no_command():
+    points = FailPoints()
+    points.configure("failGetMoreAfterCursorCheckout", {"times": 1}, {"errorCode": 6})
+    assert not hits(points, "getMore")
+    assert points.hit("getMore", "a.b", "", "failGetMoreAfterCursorCheckout").error().code == 6
+    assert points.hit("getMore", "a.b", "", "failGetMoreAfterCursorCheckout") is None
 
 
 @pytest.mark.parametrize("mode", ["sometimes", {}, {"times": "x"}, None])

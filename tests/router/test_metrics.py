@@ -10,7 +10,8 @@ from pymongo.errors import OperationFailure
 
 from shardhouse.router.options import OptionError, parse
 from shardhouse.router.statistics import BOUNDS, Statistics
-from tests.router.cluster import free_port, until
+from tests.free_ports import free_port
+from tests.router.cluster import until
 
 
 def scrape(port, host="127.0.0.1"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import socket
 import subprocess
 import sys
@@ -17,28 +16,11 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from tests.router.cluster import MONGOD, distribution, until
+from tests.free_ports import free_ports
+from tests.router.cluster import ENGINE, distribution, until
 
 PROGRAMS = Path(sys.executable).parent
 NODES = 4  # a router, two shards, a config server
-PORTS = range(20_000, 32_000)  # below those the system gives to outgoing connections
-
-
-def free_ports(number: int) -> int:
-    """The first of as many ports in a row that nobody uses; mlaunch wants to know it beforehand."""
-    while True:
-        first = random.choice(PORTS)
-        if all(map(is_free, range(first, first + number))):
-            return first
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 class Launched:
@@ -48,13 +30,14 @@ class Launched:
         self.directory, self.port = directory / "data", free_ports(NODES)
         self.programs = directory / "bin"
         self.programs.mkdir()
-        (self.programs / "mongod").symlink_to(MONGOD)
+        (self.programs / "mongod").symlink_to(ENGINE.mongod)
         (self.programs / "mongos").symlink_to(PROGRAMS / "shardhouse")
 
     def run(self, command: str, *more: str) -> str:
         """Run a command of mlaunch; what it said."""
         done = subprocess.run(
             [PROGRAMS / "mlaunch", command, "--dir", self.directory, *more],
+            env=os.environ | ENGINE.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -124,6 +107,7 @@ def stop_and_start(launched: Launched) -> None:
     assert "down" not in listed
 
 
+@pytest.mark.soak
 def test_a_cluster_without_access_control(launched):
     said = launched.init()
     assert "ignoring unknown argument" not in said.replace("--wiredTigerCacheSizeGB", "")
@@ -136,6 +120,7 @@ def test_a_cluster_without_access_control(launched):
     assert "Access control is not enabled" in log
 
 
+@pytest.mark.soak
 def test_a_cluster_with_access_control(launched):
     launched.init("--auth", "--username", "anna", "--password", "Anna1234")
     login = {"username": "anna", "password": "Anna1234", "authSource": "admin"}

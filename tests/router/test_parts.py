@@ -14,6 +14,7 @@ from shardhouse.router.auth.users import Users
 from shardhouse.router.clock import Clock
 from shardhouse.router.cursors import Cursor, Cursors
 from shardhouse.router.errors import CommandError, NodeUnreachableError, ShardReplyError
+from shardhouse.router.log_levels import Levels
 from shardhouse.router.logs import Log
 from shardhouse.router.options import OptionError, parse
 from shardhouse.router.parameters import Parameters
@@ -46,7 +47,7 @@ def test_options_of_mongos_are_understood(key):
     [(3, 3), (2.9, 2), ("4", 4), (Int64(5), 5), (Decimal128("6.5"), 6), (2**31 - 1, 2**31 - 1)],
 )
 def test_a_parameter_is_set_to_a_number(given, read):
-    parameters = Parameters({"logLevel": 1})
+    parameters = Parameters({"logLevel": 1}, Levels())
     assert parameters.set("logLevel", given) == 1
     assert parameters["logLevel"] == read
     assert type(parameters["logLevel"]) is int
@@ -58,7 +59,7 @@ def test_a_parameter_is_set_to_a_number(given, read):
      [], {}],
 )  # fmt: skip
 def test_a_parameter_is_not_set_to_anything_else(given):
-    parameters = Parameters({})
+    parameters = Parameters({}, Levels())
     with pytest.raises(CommandError) as refused:
         parameters.set("logLevel", given)
     assert refused.value.code == 2
@@ -418,3 +419,48 @@ def test_log_lines_are_json(tmp_path):
     assert (event["s"], event["c"], event["ctx"], event["attr"]) == (
         "I", "NETWORK", "conn1", {"port": 5},
     )  # fmt: skip
+
+
+INI = """
+# as mongo-orchestration writes it
+configdb=cfg/a:1,b:2
+port = 3000
+logpath=/tmp/router.log
+logappend=true
+fork=false
+setParameter = enableTestCommands=1
+setParameter = x = y=z
+bind_ip=127.0.0.1,::1
+ipv6=true
+verbose=vv
+networkMessageCompressors=zstd,zlib,snappy,noop
+"""
+
+
+def test_options_may_come_from_a_file_of_the_old_form(tmp_path):
+    file = tmp_path / "conf"
+    file.write_text(INI)
+    options = parse(["--config", str(file), "--port", "3001"])
+    assert (options.config_set, options.config_members) == ("cfg", ("a:1", "b:2"))
+    assert (options.port, options.bind_ip) == (3001, ("127.0.0.1", "::1"))
+    assert (options.log_append, options.fork) == (True, False)
+    assert options.parameters == {"enableTestCommands": "1", "x": "y=z", "logLevel": "2"}
+    assert options.compressors == ("zstd", "zlib", "snappy")
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [("nope=1", "nope"), ("logappend=maybe", "must be true or false"), ("port=x", "port")],
+)
+def test_wrong_options_in_a_file_of_the_old_form(line, complaint, tmp_path):
+    file = tmp_path / "conf"
+    file.write_text(f"configdb=cfg/a:1\n{line}\n")
+    with pytest.raises(OptionError, match=complaint):
+        parse(["--config", str(file)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "level"), [(["-v"], "1"), (["-vvv"], "3"), (["--verbose"], "1")]
+)
+def test_how_much_is_logged_is_an_option(arguments, level):
+    assert parse(["--configdb", "cfg/a:1", *arguments]).parameters == {"logLevel": level}

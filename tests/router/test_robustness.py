@@ -6,16 +6,20 @@ import contextlib
 import random
 import socket
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
 import bson
 import pytest
 from bson import Int64
+from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from shardhouse.router.wire import messages, raw
-from tests.router.cluster import RouterProcess, free_port, until
+from tests.free_ports import free_port
+from tests.router.cluster import ADMIN, PASSWORD, RouterProcess, until
 from tests.router.fuzz.wire import Wire, logged_in
 
 
@@ -172,7 +176,7 @@ def test_a_killed_shard_comes_back(cluster, root, db):
     with pytest.raises(PyMongoError) as lost:
         db.h.count_documents({}, maxTimeMS=700)
     assert lost.value.code in (6, 50, 133)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 12
     victim.start()
     until("all documents to be readable", lambda: db.h.count_documents({}) == 100)
     db.h.insert_many([{"_id": n, "k": n} for n in range(100, 200)])
@@ -195,7 +199,7 @@ def test_without_config_servers_it_greets_refuses_and_stops(cluster, tmp_path):
     try:
         with router.stranger() as client:
             assert until("a greeting", lambda: client.admin.command("hello")["msg"]) == "isdbgrid"
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 12
             with pytest.raises(PyMongoError):
                 client.admin.command("find", "c")
     finally:
@@ -226,3 +230,29 @@ def test_a_stranger_cannot_have_much_remembered_of_himself(cluster):
         for command in ("hello", "isMaster"):
             assert stranger.ask({command: 1, "client": told})["code"] == 185
         assert stranger.ask({"hello": 1})["ok"] == 1
+
+
+def test_a_driver_says_only_once_what_it_is(cluster):
+    told = {"driver": {"name": "d", "version": "1"}, "os": {"type": "Linux"}}
+    for port in (cluster.shards[0].port, cluster.router.port):  # a server's answer and ours
+        with Wire(port) as stranger:
+            assert stranger.ask({"hello": 1, "client": told})["ok"] == 1
+            again = stranger.ask({"hello": 1, "client": told})
+            assert (again["code"], again["codeName"]) == (186, "ClientMetadataCannotBeMutated")
+
+
+def test_a_log_that_nobody_reads_any_more_stops_nothing(cluster):
+    config = f"cfg/{cluster.config.address}"
+    port = free_port()
+    router = subprocess.Popen(
+        [sys.executable, "-m", "shardhouse.router", "--configdb", config,
+         "--keyFile", cluster.key_file, "--port", str(port)],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert any('"id":23016' in line for line in router.stdout)
+    router.stdout.close()
+    where = {"username": ADMIN, "password": PASSWORD}
+    with MongoClient("127.0.0.1", port, **where) as client:
+        assert client.admin.command("ping")["ok"] == 1
+    router.terminate()
+    assert router.wait(30) == 0

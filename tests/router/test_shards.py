@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from pymongo import MongoClient
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure
 
 from tests.router.cluster import Mongod, RouterProcess, TestCluster, until
 from tests.router.test_change_streams import drain
@@ -77,12 +77,31 @@ def logged(router: RouterProcess, severities: str = "IWE") -> list[str]:
 
 
 class Writer(threading.Thread):
-    """Inserts, reads back and updates by key and everywhere, until it is told to stop."""
+    """Inserts, reads back and updates by key and everywhere, as long as its context lasts.
+
+    What went wrong here is told whatever else does: the rest may only have followed from it."""
 
     def __init__(self, collection) -> None:
         super().__init__(daemon=True)
         self._collection, self._over = collection, threading.Event()
-        self.written, self.failed = 0, ""
+        self.written = 0
+        self.error: Exception | None = None
+
+    def __enter__(self) -> Writer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+        if self.error is not None:
+            raise self.error
+
+    def reaches(self, number: int) -> None:
+        """Wait until so many were written; the error if that failed."""
+        until("the writer", lambda: self.error or self.written >= number, PATIENCE)
+        if self.error is not None:
+            raise self.error
 
     def run(self) -> None:
         try:
@@ -95,14 +114,8 @@ class Writer(threading.Thread):
                 ).modified_count
                 self.written += 1
                 assert self._collection.count_documents({}) == self.written
-        except (PyMongoError, AssertionError) as error:
-            self.failed = repr(error)
-
-    def stop(self) -> int:
-        self._over.set()
-        self.join()
-        assert not self.failed, self.failed
-        return self.written
+        except Exception as error:
+            self.error = error
 
 
 @pytest.mark.timeout(600)
@@ -126,45 +139,45 @@ def test_a_shard_is_added_drained_removed_and_added_again(own, spare, client, wa
     assert warm_client.app.c.find_one({"k": 60}) is None
     assert warm_client.homed.plain.count_documents({}) == 5
 
-    writer = Writer(warm_client.app.c)
-    writer.start()
-    admin.command("balancerStart")
-    assert code_of(lambda: admin.command("removeShard", "extra")) == 163  # the zone needs it
-    admin.command("addShardToZone", "s1", zone="far")
-    started = admin.command("removeShard", "extra")
-    assert (started["state"], started["dbsToMove"]) == ("started", ["homed"])
-    assert "note" in started
-    ongoing = admin.command("removeShard", "extra")
-    assert ongoing["state"] == "ongoing"
-    assert {"chunks", "dbs", "jumboChunks"} == set(ongoing["remaining"])
-    assert ongoing["dbsToMove"] == ["homed"]
-    assert client.config.shards.find_one({"_id": "extra"})["draining"] is True
-    assert [s["_id"] for s in admin.command("listShards")["shards"] if s.get("draining")] == [
-        "extra"
-    ]
-
     def remaining():
         return admin.command("removeShard", "extra")["remaining"]
 
-    until("the balancer to drain it", lambda: remaining()["chunks"] == 0, PATIENCE)
-    admin.command("movePrimary", "homed", to="s1")
-    until(
-        "the draining to end",
-        lambda: admin.command("removeShard", "extra")["state"] == "completed",
-        PATIENCE,
-    )
-    zoned = client.config.chunks.find({"min.k": 60})
-    assert [chunk["shard"] for chunk in zoned] == ["s1"]
-    assert client.config.shards.count_documents({}) == 2
-    spare.kill()
-    assert warm_client.homed.plain.count_documents({}) == 5
-    assert warm_client.app.c.find_one({"_id": 70, "k": 70}) is not None
-    assert writer.stop() == client.app.c.count_documents({})
+    with Writer(warm_client.app.c) as writer:
+        admin.command("balancerStart")
+        assert code_of(lambda: admin.command("removeShard", "extra")) == 163  # the zone needs it
+        admin.command("addShardToZone", "s1", zone="far")
+        started = admin.command("removeShard", "extra")
+        assert (started["state"], started["dbsToMove"]) == ("started", ["homed"])
+        assert "note" in started
+        ongoing = admin.command("removeShard", "extra")
+        assert ongoing["state"] == "ongoing"
+        assert {"chunks", "dbs", "jumboChunks"} == set(ongoing["remaining"])
+        assert ongoing["dbsToMove"] == ["homed"]
+        assert client.config.shards.find_one({"_id": "extra"})["draining"] is True
+        assert [s["_id"] for s in admin.command("listShards")["shards"] if s.get("draining")] == [
+            "extra"
+        ]
+
+        until("the balancer to drain it", lambda: remaining()["chunks"] == 0, PATIENCE)
+        admin.command("movePrimary", "homed", to="s1")
+        until(
+            "the draining to end",
+            lambda: admin.command("removeShard", "extra")["state"] == "completed",
+            PATIENCE,
+        )
+        zoned = client.config.chunks.find({"min.k": 60})
+        assert [chunk["shard"] for chunk in zoned] == ["s1"]
+        assert client.config.shards.count_documents({}) == 2
+        spare.kill()
+        assert warm_client.homed.plain.count_documents({}) == 5
+        writer.reaches(71)
+        assert warm_client.app.c.find_one({"_id": 70, "k": 70}) is not None
+    assert writer.written == client.app.c.count_documents({})
 
     spare.start()
     clean_at_once(spare)
     # What a drained shard keeps, empty, is in the way until it is dropped there.
-    assert until("it to be up", lambda: code_of(lambda: add(admin, spare))) == 96
+    until("it to lead", lambda: code_of(lambda: add(admin, spare)) == 96, PATIENCE)
     with spare.client() as direct:
         for left in ("app", "homed"):
             direct.drop_database(left)

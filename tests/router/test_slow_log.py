@@ -82,6 +82,7 @@ def test_no_secret_is_logged(slow, db):
     assert logged("createUser")[-1]["attr"]["command"]["pwd"] == "xxx"
     assert logged("updateUser")
     assert logged("explain")[-1]["attr"]["command"]["explain"]["pwd"] == "xxx"
+    assert logged("dropUser")[-1]["attr"]["command"]["pwd"] == "xxx"
     assert logged("createuser")[-1]["attr"]["command"] == {"createuser": "unknown"}
     assert all(event["attr"]["command"]["payload"] == "xxx" for event in logged("saslContinue"))
     assert "s3cret" not in router.log.read_text()

@@ -119,3 +119,12 @@ def test_cursors_and_transactions_after_a_change(root, db, known):
     root.admin.command("moveRange", f"{db.name}.c", min={"k": 20}, toShard="s1")
     assert [one["_id"] for one in cursor] == [60]
     assert known.c.count_documents({}) == 2
+
+
+def test_what_another_router_dropped_can_be_dropped_again(root, db, known):
+    root.drop_database(db.name)
+    known.client.drop_database(db.name)
+    known.c.insert_one({"_id": 1})
+    assert db.c.count_documents({}) == 1
+    root.drop_database(db.name)
+    known.c.drop()

@@ -32,16 +32,14 @@ def router(cluster, *options):
         cluster.directory, f"cfg/{cluster.config.address}", cluster.key_file, *options
     )
     try:
-        yield started
+        yield started.listening()
     finally:
         assert started.stop() == 0
 
 
 def ping(port, **options):
-    with MongoClient(
-        "127.0.0.1", port, username=ADMIN, password=PASSWORD, serverSelectionTimeoutMS=5_000,
-        **options,
-    ) as client:  # fmt: skip
+    where = {"serverSelectionTimeoutMS": 30_000, **options}
+    with MongoClient("127.0.0.1", port, username=ADMIN, password=PASSWORD, **where) as client:
         client.app.c.find_one()
         return client.admin.command("ping")["ok"]
 
@@ -100,8 +98,9 @@ def test_a_revoked_certificate_is_no_entry(secure):
     crl.write_bytes(listed.public_bytes(serialization.Encoding.PEM))
     with router(secure, *tls.options, "--tlsCRLFile", str(crl)) as started:
         assert ping(started.port, **tls.client, tlsCertificateKeyFile=str(good)) == 1
+        refused = {"tlsCertificateKeyFile": str(bad), "serverSelectionTimeoutMS": 5_000}
         with pytest.raises(PyMongoError):
-            ping(started.port, **tls.client, tlsCertificateKeyFile=str(bad))
+            ping(started.port, **tls.client, **refused)
 
 
 def test_certificates_are_rotated_without_a_restart(secure):

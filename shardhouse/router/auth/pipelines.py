@@ -24,6 +24,9 @@ PLAIN_STAGES = frozenset(
 )  # fmt: skip
 """Stages that touch nothing but the documents that flow through them."""
 
+WRITING_STAGES = frozenset({"$out", "$merge"})
+"""Stages that write what they are given."""
+
 _SOURCES = {
     "$collStats": "collStats",
     "$indexStats": "indexStats",
@@ -38,7 +41,7 @@ _CLUSTER_SOURCES = {
 OWN_ONLY = frozenset({"$currentOp", "$listSessions", "$listLocalSessions"})
 """Sources that need no privilege for what is one's own: the router cuts them down to that."""
 
-_REFERRING = frozenset({"$lookup", "$graphLookup", "$unionWith", "$facet", "$out", "$merge"})
+_REFERRING = WRITING_STAGES | {"$lookup", "$graphLookup", "$unionWith", "$facet"}
 _KNOWN = PLAIN_STAGES | _SOURCES.keys() | _CLUSTER_SOURCES.keys() | _REFERRING
 _DEEPEST = 20
 
@@ -85,11 +88,7 @@ def needs(
         watched = ANY_NORMAL if everywhere else source
         yield Need(watched, "find")
         yield Need(watched, "changeStream")
-    elif (
-        first not in _SOURCES
-        and first not in _CLUSTER_SOURCES
-        and (first != "$documents" or not depth)
-    ):
+    elif first not in _SOURCES and first not in _CLUSTER_SOURCES and first != "$documents":
         yield Need(source, "find")
     for index, (name, argument) in enumerate(listed):
         if index and name == "$changeStream":

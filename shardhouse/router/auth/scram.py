@@ -41,6 +41,15 @@ class Credential:
         )
 
     @classmethod
+    def of_password(cls, password: bytes, mechanism: str, salt: bytes) -> Credential:
+        """The credential of a password."""
+        digest, iterations = DIGESTS[mechanism], ITERATIONS[mechanism]
+        salted = hashlib.pbkdf2_hmac(digest, password, salt, iterations)
+        client_key = hmac.digest(salted, b"Client Key", digest)
+        server_key = hmac.digest(salted, b"Server Key", digest)
+        return cls(salt, iterations, hashlib.new(digest, client_key).digest(), server_key)
+
+    @classmethod
     def of_nobody(cls, name: str, mechanism: str, secret: bytes) -> Credential:
         """A credential no password fits, always the same for a name: hides which users exist."""
         size = hashlib.new(DIGESTS[mechanism], b"").digest_size

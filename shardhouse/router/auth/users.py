@@ -16,7 +16,8 @@ from typing import Any
 from bson import Int64, ObjectId
 from bson.raw_bson import RawBSONDocument
 
-from shardhouse.router.auth.privileges import Privileges
+from shardhouse.router.auth import administrator
+from shardhouse.router.auth.privileges import CLUSTER, Need, Privileges
 from shardhouse.router.auth.scram import Credential
 from shardhouse.router.wire import raw
 
@@ -56,6 +57,11 @@ class User:
         """The `uid` of the user's sessions."""
         return hashlib.sha256(raw.octets(f"{self.name}@{self.database}")).digest()
 
+    @cached_property
+    def passes_write_blocks(self) -> bool:
+        """Whether the user may write while `setUserWriteBlockMode` holds others off."""
+        return self.privileges.allow(Need(CLUSTER, "bypassWriteBlockingMode"))
+
     def may_come_from(self, client: str, server: str) -> bool:
         """Whether the authentication restrictions admit these addresses: every group, any rule."""
         return all(
@@ -76,10 +82,16 @@ def _admits(rule: Mapping[str, Any], client: str, server: str) -> bool:
 
 
 class Users:
-    """Users by `(database, name)`; `ask` runs a command on the config servers."""
+    """Users by `(database, name)`; `ask` runs a command on the config servers. `own` is one that
+    they do not know."""
 
-    def __init__(self, ask: Callable[[dict[str, Any]], Awaitable[Mapping[str, Any]]]) -> None:
+    def __init__(
+        self,
+        ask: Callable[[dict[str, Any]], Awaitable[Mapping[str, Any]]],
+        own: User | None = None,
+    ) -> None:
         self._ask = ask
+        self._own = own
         self._known: dict[tuple[str, str], User] = {}
         self._generation: ObjectId | None = None
         self._changes = 0
@@ -91,6 +103,9 @@ class Users:
     async def get(self, database: str, name: str) -> User | None:
         """The user, None if there is none."""
         key = (database, name)
+        own = self._own
+        if own is not None and key == (own.database, own.name):
+            return own
         known = self._known.get(key)
         if known is not None:
             return known
@@ -128,7 +143,7 @@ class Users:
         return moved
 
 
-def _impersonation(document: Mapping[str, Any]) -> RawBSONDocument:
+def impersonation(document: Mapping[str, Any]) -> RawBSONDocument:
     """For whom a shard works, as cluster members tell each other (`$audit`); encoded once."""
     who = {
         "$impersonatedUsers": [{"user": document["user"], "db": document["db"]}],
@@ -138,17 +153,18 @@ def _impersonation(document: Mapping[str, Any]) -> RawBSONDocument:
 
 
 def _read(document: Mapping[str, Any]) -> User:
-    granted = document.get("inheritedPrivileges", ())
+    roles = document.get("inheritedRoles", ())
+    granted = (*document.get("inheritedPrivileges", ()), *administrator.privileges(roles))
     own = document.get("authenticationRestrictions")
     inherited = document.get("inheritedAuthenticationRestrictions", [])
     return User(
         name=document["user"],
         database=document["db"],
         id=document.get("userId"),
-        roles=document.get("inheritedRoles", ()),
+        roles=roles,
         granted=granted,
         privileges=Privileges(granted),
-        impersonation=_impersonation(document),
+        impersonation=impersonation(document),
         restrictions=[own, *inherited] if own else inherited,
         credentials={
             mechanism: Credential.read(stored)

@@ -5,9 +5,18 @@ from __future__ import annotations
 from shardhouse.router.auth.privileges import CLUSTER, Need, Resource
 from shardhouse.router.auth.requirements import asked, update_user
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call
-from shardhouse.router.errors import CommandError
+from shardhouse.router.errors import CommandError, unauthorized
 from shardhouse.router.upstream.client import MAJORITY_WRITE
 from shardhouse.router.wire import raw
+
+_RESERVED = 16766
+"""What config servers answer whose service keeps rights for itself: indexes there take no document
+that holds one of them."""
+_RESERVED_TEXT = (
+    "not authorized: a role or privilege in this command is reserved for the service. Roles on "
+    "your own databases, readAnyDatabase, readWriteAnyDatabase, clusterMonitor and "
+    "instanceAdministrator can be granted."
+)
 
 
 async def change(call: Call) -> raw.Document:
@@ -16,6 +25,10 @@ async def change(call: Call) -> raw.Document:
     command["writeConcern"] = MAJORITY_WRITE
     try:
         return await call.on_config(command, db=call.db)
+    except CommandError as error:
+        if error.code != _RESERVED:
+            raise
+        raise unauthorized(_RESERVED_TEXT) from None
     finally:
         call.router.users.forget()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -17,7 +18,13 @@ from shardhouse.router.catalog.cache import CONFIG, Database, Routing
 from shardhouse.router.catalog.chunks import RoutingTable
 from shardhouse.router.catalog.versions import UNSHARDED
 from shardhouse.router.command import Command
-from shardhouse.router.errors import CommandError, bad_value, unauthorized, wrong_type
+from shardhouse.router.errors import (
+    CommandError,
+    ShardReplyError,
+    bad_value,
+    unauthorized,
+    wrong_type,
+)
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
 from shardhouse.router.topology.monitor import SELECTION_TIMEOUT
@@ -29,11 +36,13 @@ from shardhouse.router.upstream.client import (
     Reply,
     StaleRoutingError,
 )
-from shardhouse.router.upstream.rules import CLIENT_GENERIC, RULES
+from shardhouse.router.upstream.rules import BYPASS, CLIENT_GENERIC, RULES
 from shardhouse.router.wire import raw
 
 READ_ATTEMPTS = 3
 STALE_ROUNDS = 10
+NOWHERE: dict[str, Any] = {"shardVersion": UNSHARDED}
+"""The versions for what is asked of a database that does not exist."""
 
 T = TypeVar("T")
 _MODES = frozenset({"primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"})
@@ -150,9 +159,13 @@ class Call:
         return concern
 
     def write_concern(self) -> Mapping[str, Any]:
-        """The client's write concern, completed."""
-        given = self.command.get("writeConcern", RawBSONDocument)
-        concern = raw.shallow(bytes(given.raw)) if given is not None else {}
+        """The client's write concern, completed.
+
+        A shard is never asked for an unacknowledged write: its answer would leave out all errors,
+        also that it refused the write's routing."""
+        concern = self.command.write_concern()
+        if self.command.unacknowledged:
+            return {**concern, "w": 1}
         return concern if "w" in concern else {**self.router.defaults.write_concern, **concern}
 
     def read_preference(self) -> None:
@@ -179,6 +192,9 @@ class Call:
         sent = dict(command)
         if self.user is not None:
             sent["$audit"] = self.user.impersonation
+            rule = RULES.get(next(iter(command)))
+            if rule is not None and rule.write_concern:
+                sent[BYPASS] = self.user.passes_write_blocks
         if self.session.forwarded is not None:
             sent["$client"] = self.session.forwarded
         if self.lsid is not None:
@@ -191,15 +207,24 @@ class Call:
             sent["$readPreference"] = self.preference
             if follow_preference:
                 preference = self.preference
-        reply = await self.router.cluster.run(
-            shard,
-            sent,
-            db or self.db,
-            sequences=sequences,
-            preference=preference,
-            attempts=attempts,
-            patience=self._patience(),
-        )
+        lost = True
+        try:
+            reply = await self.router.cluster.run(
+                shard,
+                sent,
+                db or self.db,
+                sequences=sequences,
+                preference=preference,
+                attempts=attempts,
+                patience=self._patience(),
+            )
+            lost = False
+        except ShardReplyError:
+            lost = False
+            raise
+        finally:
+            if joined is not None:
+                joined.ended(lost=lost)
         self._note(reply)
         if joined is not None:
             joined.answered(shard, reply.read_only)
@@ -250,6 +275,10 @@ class Call:
     async def refresh(self, namespace: str, stale: Mapping[str, Any], rounds: int) -> None:
         """Forget what a shard called stale. While the shard itself refreshes, give it a moment."""
         self.router.statistics.stale += 1
+        self.router.log.debug(
+            1, "SHARDING", "Routing is refreshed", self.session.context,
+            namespace=namespace, code=stale.get("code"), round=rounds,
+        )  # fmt: skip
         if stale.get("code") == 249:
             self.router.catalog.forget_database(str(stale.get("db", namespace.partition(".")[0])))
         elif stale.get("code") == 70:
@@ -271,6 +300,22 @@ class Call:
         if found is None:
             raise CommandError(26, f"database {self.db} not found")
         return found
+
+    async def nowhere(self) -> tuple[str, dict[str, Any]]:
+        """Where to send what is asked of a database that does not exist: to any shard, since a
+        server refuses what is wrong with a command also if it finds no data. With the version, it
+        notices if meanwhile there is data on other shards."""
+        shards = await self.all_shards()
+        return random.choice(shards), dict(NOWHERE)  # noqa: S311 spreads load
+
+    async def all_shards(self) -> list[str]:
+        """Ids of all shards; ShardNotFound (70) if there is none."""
+        cluster = self.router.cluster
+        if not cluster.shards:
+            await cluster.refresh_shards()
+        if not cluster.shards:
+            raise CommandError(70, "the cluster has no shards yet")
+        return cluster.shards
 
     async def create_database(self, name: str, **options: Any) -> None:
         """Make a database (harmless if it exists)."""

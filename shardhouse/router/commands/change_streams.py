@@ -13,6 +13,7 @@ from shardhouse.router.auth.pipelines import needs
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call
 from shardhouse.router.cursors import Cursor
 from shardhouse.router.errors import RETRYABLE_WRITE_CODES, STALE_CODES, CommandError, wrong_type
+from shardhouse.router.fail_points import InjectedError
 from shardhouse.router.streams import tokens
 from shardhouse.router.streams.merge import Batch
 from shardhouse.router.streams.stream import ChangeStream
@@ -85,8 +86,6 @@ def _check(call: Call, given: Mapping[str, Any]) -> None:
         )
     if call.command.get("cursor", Mapping) is None:
         raise CommandError(9, "The 'cursor' option is required, except for aggregate with explain")
-    if call.body.get("explain"):
-        raise CommandError(72, "a change stream runs on every shard as it is: nothing to explain")
 
 
 def _concern(call: Call) -> Mapping[str, Any]:
@@ -173,6 +172,6 @@ def _cursor(
 
 def labelled(error: CommandError) -> CommandError:
     """The error, labelled if a driver shall open the stream again where it was."""
-    if error.code in _RESUMABLE:
+    if error.code in _RESUMABLE and not isinstance(error, InjectedError):
         error.labels.append("ResumableChangeStreamError")
     return error

@@ -148,13 +148,22 @@ async def move(call: Call) -> raw.Document:
 
 
 async def move_range(call: Call) -> raw.Document:
-    """moveRange: from `min` (and to `max`), to the shard named."""
-    namespace = ".".join(call.command.namespace_argument())
-    command = call.build("_configsvrMoveRange", namespace)
-    command["writeConcern"] = MAJORITY_WRITE
-    reply = await call.on_config(command)
-    call.router.catalog.forget_collection(namespace)
-    return reply
+    """moveRange: from `min` (and to `max`), to the shard named.
+
+    Without `min`, or with a bound that is no shard key, 6.0.27's config servers die.
+    """
+    bounds = {name: call.command.get(name, RawBSONDocument) for name in ("min", "max")}
+    if bounds["min"] is None:
+        raise CommandError(40414, "BSON field 'moveRange.min' is missing but required")
+
+    async def moved(table: RoutingTable) -> raw.Document:
+        for name, key in bounds.items():
+            if key is not None:
+                _check_key(table, name, key)
+        command = call.build("_configsvrMoveRange", table.collection.namespace)
+        return await call.on_config({**command, "writeConcern": MAJORITY_WRITE})
+
+    return await _on_table(call, moved)
 
 
 async def clear_jumbo(call: Call) -> raw.Document:
@@ -212,14 +221,18 @@ async def _selected(call: Call, table: RoutingTable) -> raw.Document:
 def _point(call: Call, table: RoutingTable) -> SortKey:
     middle = call.command.get("middle", RawBSONDocument)
     if middle is not None:
-        names = [name for _, name, _, _ in raw.elements(bytes(middle.raw))]
-        if names != list(table.collection.key):
-            raise CommandError(2, f"middle must be a key {dict(table.collection.key)}")
+        _check_key(table, "middle", middle)
         return bound(middle)
     key = key_of_filter(table, call.command.document("find"))
     if key is None:
         raise CommandError(61, "no shard key found in chunk query")
     return key
+
+
+def _check_key(table: RoutingTable, name: str, key: RawBSONDocument) -> None:
+    """Refuse a document that has other fields than a shard key."""
+    if [name for _, name, _, _ in raw.elements(bytes(key.raw))] != list(table.collection.key):
+        raise CommandError(2, f"{name} must be a key {dict(table.collection.key)}")
 
 
 def _containing(documents: Sequence[raw.Document], point: SortKey) -> raw.Document:

@@ -12,19 +12,15 @@ from bson import Int64
 from bson.raw_bson import RawBSONDocument
 
 from shardhouse.router.auth.privileges import Need, Requirement, Resource
-from shardhouse.router.commands import change_streams, snapshots
+from shardhouse.router.commands import change_streams, snapshots, testing
 from shardhouse.router.commands.call import Call
 from shardhouse.router.cursors import Cursor
 from shardhouse.router.errors import CommandError, missing_field, unauthorized, wrong_type
+from shardhouse.router.fail_points import FAIL_GET_MORE
 from shardhouse.router.streams.stream import ChangeStream
 from shardhouse.router.upstream.client import Reply
 from shardhouse.router.upstream.encoder import ClusterCursorId, DirectCursorId
 from shardhouse.router.wire import raw
-
-
-def empty(namespace: str) -> raw.Document:
-    """The reply for a collection that is not there."""
-    return {"cursor": {"firstBatch": [], "id": Int64(0), "ns": namespace}}
 
 
 def opened(
@@ -103,6 +99,7 @@ def _check_get_more(call: Call) -> None:
 
 async def _continue(call: Call, cursor: Cursor) -> raw.Document:
     try:
+        await _fail_if_wanted(call, cursor)
         return await _next_batch(call, cursor)
     except BaseException:
         # Whether it still lives on its node is unknown: whoever looks after the table ends it.
@@ -111,6 +108,16 @@ async def _continue(call: Call, cursor: Cursor) -> raw.Document:
     finally:
         cursor.in_use = False
         cursor.touched = time.monotonic()
+
+
+async def _fail_if_wanted(call: Call, cursor: Cursor) -> None:
+    failure = testing.hit(call, FAIL_GET_MORE)
+    if failure is None:
+        return
+    try:
+        await testing.suffer(call, failure)
+    except CommandError as error:
+        raise (change_streams.labelled(error) if cursor.stream is not None else error) from error
 
 
 async def _uninterrupted(call: Call, cursor: Cursor) -> raw.Document:

@@ -18,6 +18,8 @@ from shardhouse.router.errors import CommandError
 from shardhouse.router.upstream.client import MAJORITY_WRITE
 from shardhouse.router.wire import raw
 
+_NAMESPACE_NOT_FOUND = 26
+
 
 async def create(call: Call) -> raw.Document:
     """create: a collection, capped, time series, clustered or a view."""
@@ -28,17 +30,18 @@ async def create(call: Call) -> raw.Document:
 async def coll_mod(call: Call) -> raw.Document:
     """collMod."""
     name = call.command.collection
+    if await call.router.catalog.database(call.db) is None:
+        return await _nowhere(call)
     return await _coordinated(call, call.build("_shardsvrCollMod", name), name)
 
 
 async def drop(call: Call) -> raw.Document:
     """drop; a database that is not there makes it a success, as in a mongos."""
     name = call.command.collection
-    if await call.router.catalog.database(call.db) is None:
-        return {}
-    reply = await _coordinated(call, call.build("_shardsvrDropCollection", name), name)
+    command = call.build("_shardsvrDropCollection", name)
+    reply = await _dropped(call, command, name)
     call.router.catalog.forget_collection(f"{call.db}.{name}")
-    return reply
+    return {} if reply is None else reply
 
 
 async def drop_database(call: Call) -> raw.Document:
@@ -47,12 +50,10 @@ async def drop_database(call: Call) -> raw.Document:
         raise CommandError(2, "have to pass 1 as the value of dropDatabase")
     if call.db in ("admin", CONFIG, "local"):
         raise CommandError(20, f"Cannot drop '{call.db}' database")
-    if await call.router.catalog.database(call.db) is None:
-        return {}
     command = call.build("_shardsvrDropDatabase", 1)
-    reply = await _coordinated(call, command, None)
+    reply = await _dropped(call, command, None)
     call.router.catalog.forget_database(call.db)
-    return {"dropped": call.db, **reply}
+    return {} if reply is None else {"dropped": call.db, **reply}
 
 
 async def rename_collection(call: Call) -> raw.Document:
@@ -71,6 +72,8 @@ async def rename_collection(call: Call) -> raw.Document:
 async def drop_indexes(call: Call) -> raw.Document:
     """dropIndexes."""
     name = call.command.collection
+    if await call.router.catalog.database(call.db) is None:
+        return await _nowhere(call)
     return await _coordinated(call, call.build("_shardsvrDropIndexes", name), name)
 
 
@@ -136,6 +139,28 @@ async def validate(call: Call) -> raw.Document:
         return {"valid": valid, "raw": {reply.shard: reply.fields for reply in replies}}
 
     return await call.routed(call.command.namespace, attempt)
+
+
+async def _nowhere(call: Call) -> raw.Document:
+    """The command on a database that does not exist: any shard refuses it, and says why."""
+    shard, version = await call.nowhere()
+    command = call.build(call.command.name, call.command.collection)
+    return (await call.run(shard, {**command, **version})).fields
+
+
+async def _dropped(
+    call: Call, command: raw.Document, collection: str | None
+) -> raw.Document | None:
+    """The reply; None where the database is not there, which another router may have dropped since
+    we learned of it."""
+    if await call.router.catalog.database(call.db) is None:
+        return None
+    try:
+        return await _coordinated(call, command, collection)
+    except CommandError as error:
+        if error.code != _NAMESPACE_NOT_FOUND:
+            raise
+        return None
 
 
 async def _coordinated(call: Call, command: raw.Document, collection: str | None) -> raw.Document:

@@ -11,7 +11,7 @@ from typing import Any
 from bson import Int64
 
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call
-from shardhouse.router.errors import CommandError, wrong_type
+from shardhouse.router.errors import CommandError, missing_field, wrong_type
 from shardhouse.router.wire import raw
 
 
@@ -69,11 +69,7 @@ async def command_line(call: Call) -> raw.Document:
     options = call.router.options
     return {
         "argv": ["mongos", *options.argv],
-        "parsed": {
-            "net": {"bindIp": ",".join(options.bind_ip), "port": options.port},
-            **({"security": {"keyFile": str(options.key_file)}} if options.key_file else {}),
-            "sharding": {"configDB": options.config_string},
-        },
+        "parsed": options.parsed,
     }
 
 
@@ -97,6 +93,20 @@ async def rotate_log(call: Call) -> raw.Document:
         call.router.log.rotate()
     except OSError as error:
         raise CommandError(37, f"Log rotation failed: {error.strerror}") from error
+    return {}
+
+
+async def drop_connections(call: Call) -> raw.Document:
+    """dropConnections: the idle ones to the nodes named; what runs on others may end."""
+    addresses = call.command.get("hostAndPort", list)
+    if addresses is None:
+        raise missing_field("dropConnections.hostAndPort")
+    for position, address in enumerate(addresses):
+        if not isinstance(address, str):
+            raise wrong_type(f"dropConnections.hostAndPort.{position}", "string")
+        pool = call.router.cluster.pools.get(address)
+        if pool is not None:
+            pool.clear()
     return {}
 
 

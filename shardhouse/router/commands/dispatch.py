@@ -7,6 +7,7 @@ logged without the command's content.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 from bson.errors import BSONError
@@ -28,11 +29,13 @@ from shardhouse.router.errors import (
 from shardhouse.router.fail_points import ConnectionDroppedError, InjectedError
 from shardhouse.router.router import Router
 from shardhouse.router.session import ClientSession
+from shardhouse.router.slow_log import NAME_SHOWN, namespace_of
 from shardhouse.router.statistics import UNKNOWN
 from shardhouse.router.transactions.labels import label
 from shardhouse.router.wire import raw
 from shardhouse.router.wire.messages import OP_QUERY, Request
 
+_ABOUT_TO_RUN = 21965
 _HELLO = frozenset({"hello", "isMaster", "ismaster"})
 
 
@@ -40,7 +43,9 @@ def read(request: Request) -> Command:
     """The command in a request; CommandError if it cannot be one."""
     try:
         if request.opcode != OP_QUERY:
-            return commands.read(request.body, request.sequences)
+            command = commands.read(request.body, request.sequences)
+            command.wants_no_reply = request.wants_no_reply
+            return command
         body = raw.shallow(request.body)
     except BSONError as error:
         raise CommandError(22, f"Invalid BSON: {error}") from error
@@ -65,11 +70,15 @@ async def answer(
     command.name = ALIASES.get(command.name, command.name)
     router.statistics.requests += 1
     call = Call(router, session, command)
+    router.log.debug(
+        2, "COMMAND", "About to run the command", session.context, number=_ABOUT_TO_RUN,
+        db=command.db, command=command.name if command.name in TABLE else UNKNOWN,
+    )  # fmt: skip
     task = asyncio.current_task()
     assert task is not None
     operation = router.operations.begin(session, command, task.cancel)
     try:
-        row = _row(command)
+        row = _row(router, command)
         failure = testing.hit(call) if handler is None else None
         if failure is not None:
             await testing.suffer(call, failure)
@@ -84,7 +93,7 @@ async def answer(
         reply = await (within(call, work) if told else work(call))
         reply["ok"] = 1.0
         if failure is not None:
-            testing.add_concern_error(reply, failure)
+            testing.add_concern_error(call, reply, failure)
     except CommandError as error:
         reply = _failed(call, error)
     except ConnectionDroppedError:
@@ -108,14 +117,29 @@ async def answer(
     known = command.name in TABLE
     code = 0 if reply["ok"] else int(reply.get("code", 1))
     router.statistics.ran(command.name if known else UNKNOWN, took, code)
+    if router.audit.enabled:
+        _audit(call, code, known=known)
     if took > router.slow_log.limit:
         router.slow_log.report(session, command, reply, took, len(call.shards), known=known)
     return reply
 
 
-def _row(command: Command) -> Row:
+def _audit(call: Call, code: int, *, known: bool) -> None:
+    command, audit = call.command, call.router.audit
+    namespace = namespace_of(command)
+    if not audit.wants(command.name, namespace):
+        return
+    body = None
+    if known:  # else it is unknown what its fields mean
+        with contextlib.suppress(BSONError, RecursionError):
+            body = raw.encode(command.body)
+    name = command.name[:NAME_SHOWN]
+    audit.ran(call.session, call.user, name, namespace, body, command.sequences, code)
+
+
+def _row(router: Router, command: Command) -> Row:
     row = TABLE.get(command.name)
-    if row is None:
+    if row is None or (row.for_tests and not router.parameters["enableTestCommands"]):
         raise CommandError(59, f"no such command: '{command.name}'")
     return row
 
@@ -149,8 +173,9 @@ def _take_session(call: Call) -> None:
 
 
 def _continues(command: Command) -> bool:
-    """Whether a command goes on with, or ends, a cursor or a transaction that is open."""
-    if command.name in ("getMore", "killCursors", "endSessions"):
+    """Whether a command goes on with, or ends, a cursor or a transaction that is open; or has a
+    client that cannot be told to go elsewhere."""
+    if command.wants_no_reply or command.name in ("getMore", "killCursors", "endSessions"):
         return True
     return "autocommit" in command.body and "startTransaction" not in command.body
 

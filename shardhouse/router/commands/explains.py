@@ -15,6 +15,7 @@ from shardhouse.router.auth.requirements import explained
 from shardhouse.router.catalog.cache import Routing
 from shardhouse.router.catalog.targeting import key_of_filter
 from shardhouse.router.command import Command
+from shardhouse.router.commands import reads
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, owners
 from shardhouse.router.commands.reads import SHARDED_VIEW, through_cluster
 from shardhouse.router.errors import CommandError, ShardReplyError, bad_value
@@ -29,7 +30,31 @@ _CLUSTERED = {"find": "clusterFind", "aggregate": "clusterAggregate"}
 async def explain(call: Call) -> raw.Document:
     """explain."""
     inner = explained(call.command)
-    verbosity = call.command.get("verbosity", str, "allPlansExecution")
+    if inner.name == "aggregate" and "explain" in inner.body:
+        raise CommandError(9, "The 'explain' option is illegal in a command that is explained")
+    return await _plan(call, inner, call.command.get("verbosity", str, "allPlansExecution"))
+
+
+async def aggregate(call: Call) -> raw.Document:
+    """aggregate: its results, or with `explain: true` its plan."""
+    if "explain" not in call.body:
+        return await reads.aggregate(call)
+    body = dict(call.body)
+    wanted = body.pop("explain")
+    if not isinstance(wanted, bool):
+        raise CommandError(14, "explain must be a boolean")
+    if not wanted:
+        return await reads.aggregate(call)
+    if call.transaction is not None:
+        raise CommandError(263, "explain cannot run within a multi-document transaction")
+    if "writeConcern" in body:
+        raise CommandError(9, "Aggregation explain does not support the 'writeConcern' option")
+    if call.read_concern().get("level") != "local" and "readConcern" in body:
+        raise CommandError(72, "Explain for the aggregate command cannot run with a readConcern")
+    return await _plan(call, Command("aggregate", call.db, body), "queryPlanner")
+
+
+async def _plan(call: Call, inner: Command, verbosity: str) -> raw.Document:
     if inner.name not in EXPLAINABLE:
         raise CommandError(20, f"Cannot explain cmd: {inner.name}")
     if verbosity not in _VERBOSITIES:
@@ -38,8 +63,8 @@ async def explain(call: Call) -> raw.Document:
         )
 
     async def attempt(routing: Routing) -> raw.Document:
-        if routing.table is None and routing.database is None:
-            raise CommandError(26, f"database {call.db} not found")
+        if routing.database is None:
+            return await _nowhere(call, inner, verbosity)
         name = _CLUSTERED.get(inner.name)
         # A cluster find that is explained does not know its `let` variables.
         by_shard = inner.name == "find" and (routing.table is None or "let" in inner.body)
@@ -90,7 +115,7 @@ def _as_pipeline(inner: Command) -> Command:
 def _inner(call: Call, name: str, inner: Command) -> raw.Document:
     built = call.build(name, inner.value, inner)
     built.pop("writeConcern", None)
-    if name == "clusterAggregate":
+    if inner.name == "aggregate":
         built.setdefault("cursor", {})
     return built
 
@@ -112,6 +137,17 @@ async def _by_shard(call: Call, routing: Routing, inner: Command, verbosity: str
         )
     )
     return _combined(call, inner, [(r.shard, raw.deep(r.fields)) for r in replies])
+
+
+async def _nowhere(call: Call, inner: Command, verbosity: str) -> raw.Document:
+    """The plan for a database that does not exist, as any shard tells it."""
+    shard, version = await call.nowhere()
+    command = {"explain": _inner(call, inner.name, inner), "verbosity": verbosity, **version}
+    reply = await call.run(shard, command, attempts=READ_ATTEMPTS)
+    plan = raw.deep(reply.fields)
+    if inner.name == "aggregate":
+        return _as_asked(call, inner, plan, plan)
+    return _combined(call, inner, [(shard, plan)])
 
 
 def _filter(inner: Command) -> bytes | None:

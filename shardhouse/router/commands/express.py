@@ -42,6 +42,7 @@ from shardhouse.router.session import ClientSession
 from shardhouse.router.upstream.client import INTERNAL_FIELDS, Errand
 from shardhouse.router.upstream.connection import Done
 from shardhouse.router.upstream.encoder import DirectCursorId, Encoded, splice
+from shardhouse.router.upstream.rules import BYPASS
 from shardhouse.router.wire import messages, raw
 from shardhouse.router.wire.messages import Request
 
@@ -176,6 +177,8 @@ def _prepared(
         fields["lsid"] = _stamped(found["lsid"], user)
     fields[kind.concern] = _concern(router, kind, found)
     fields["$audit"] = b"\x03$audit\0" + user.impersonation.raw
+    if name != "find":
+        fields[BYPASS] = b"\x08%s\0%c" % (BYPASS.encode(), user.passes_write_blocks)
     if session.forwarded is not None:
         fields["$client"] = b"\x03$client\0" + session.forwarded.raw
     fields["$clusterTime"] = router.clock.gossip_encoded()
@@ -307,7 +310,14 @@ def _concern(router: Router, kind: _Kind, found: Mapping[str, bytes]) -> bytes:
     whole = raw.find(_document(kind.concern, found), kind.made_whole_by)
     if whole is None or (kind.concern == "readConcern" and whole.value not in _LEVELS):
         raise _NotHereError
+    if kind.concern == "writeConcern" and not _acknowledges(whole):
+        raise _NotHereError
     return given
+
+
+def _acknowledges(w: raw.Element) -> bool:
+    """Whether a write with this `w` is acknowledged: a shard would hide that it refused it."""
+    return w.kind == _STRING or (w.kind == _INT32 and any(w.value))
 
 
 def finish(
@@ -343,6 +353,10 @@ def finish(
     statistics.ran(passage.name, took, 0)
     if passage.name != "find":
         statistics.statements[passage.name] += 1
+    audit, namespace = router.audit, passage.allowed.namespace
+    if audit.enabled and audit.wants(passage.name, namespace):
+        request, user = passage.request, passage.operation.user
+        audit.ran(session, user, passage.name, namespace, request.body, request.sequences, 0)
     if took > router.slow_log.limit:
         command = passage.operation.command
         router.slow_log.report(session, command, raw.shallow(reply), took, 1, known=True)

@@ -22,6 +22,8 @@ from shardhouse.router.wire import compression, messages, raw
 
 MAX_DOCUMENT = 16 * 1024 * 1024
 _CONVERSATION = 1
+_METADATA, _LOGIN_FAILED, _LOGGED_IN = 51800, 20249, 20250
+"""Numbers of events in MongoDB's own log."""
 
 
 async def hello(call: Call) -> raw.Document:
@@ -50,8 +52,8 @@ async def hello(call: Call) -> raw.Document:
         session.metadata = client_metadata.read(body["client"])
         session.forwarded = _forwarded(call)
         call.router.log.note(
-            "NETWORK", "Client metadata", session.context, remote=session.peer,
-            application=session.metadata.get("application"), driver=session.metadata.get("driver"),
+            "NETWORK", "client metadata", session.context, number=_METADATA, remote=session.peer,
+            client=session.context, doc=session.metadata,
         )  # fmt: skip
     if "compression" in body:
         session.compressors = compression.agreed(
@@ -138,10 +140,13 @@ async def _by_certificate(call: Call, body: Mapping[str, Any], database: str) ->
     user = None if refusal else await call.router.users.get(database, name)
     if user is None or not user.may_come_from(session.peer_host, _host(session.local)):
         call.router.log.alert(
-            "ACCESS", "Authentication failed", session.context,
-            mechanism=mechanism, remote=session.peer, user=name,
-            reason=refusal or "no such user, or not from there",
+            "ACCESS", "Authentication failed", session.context, number=_LOGIN_FAILED,
+            mechanism=mechanism, principalName=name, authenticationDatabase=database,
+            remote=session.peer, error=refusal or "no such user, or not from there",
         )  # fmt: skip
+        call.router.audit.logged_in(
+            session, None, name, database, certificates.MECHANISM, scram.failed().code
+        )
         if refusal or user is not None:
             raise scram.failed()
         raise CommandError(11, f'Could not find user "{name}" for db "{database}"')
@@ -194,6 +199,8 @@ async def _begin(
     credential = user.credentials.get(mechanism) if user else None
     known = credential is not None
     if credential is None:
+        if speculative:  # the client learns its user's mechanisms, and takes one of them
+            raise scram.failed()
         credential = scram.Credential.of_nobody(f"{name}@{database}", mechanism, call.router.secret)
     conversation = scram.ServerConversation(mechanism, credential)
     answer = conversation.first(payload)
@@ -201,7 +208,13 @@ async def _begin(
     asked = raw.shallow(bytes(options.raw)) if isinstance(options, RawBSONDocument) else {}
     skip = bool(asked.get("skipEmptyExchange"))
     call.session.login = Login(
-        user if known else None, conversation, mechanism, skip, speculative=speculative
+        name,
+        database,
+        user if known else None,
+        conversation,
+        mechanism,
+        skip,
+        speculative=speculative,
     )
     return {"conversationId": _CONVERSATION, "done": False, "payload": answer}
 
@@ -224,10 +237,15 @@ async def sasl_continue(call: Call) -> raw.Document:
     except CommandError:
         session.login = None
         call.router.log.alert(
-            "ACCESS", "Authentication failed", session.context,
-            mechanism=login.mechanism, remote=session.peer,
-            user=login.user.name if login.user else None,
+            "ACCESS", "Authentication failed", session.context, number=_LOGIN_FAILED,
+            mechanism=login.mechanism, speculative=login.speculative,
+            principalName=login.user.name if login.user else None,
+            authenticationDatabase=login.user.database if login.user else None,
+            remote=session.peer, error="the proof does not fit, or not from there",
         )  # fmt: skip
+        call.router.audit.logged_in(
+            session, None, login.name, login.database, login.mechanism, scram.failed().code
+        )
         raise
     login.verified = True
     if login.skip_empty:
@@ -251,9 +269,11 @@ def _log_in(call: Call, user: User, mechanism: str) -> None:
     session.identity, session.user_id = (user.database, user.name), user.id
     call.router.statistics.logins_successful[mechanism] += 1
     call.router.log.note(
-        "ACCESS", "Authentication succeeded", session.context,
-        mechanism=mechanism, remote=session.peer, user=user.name, db=user.database,
+        "ACCESS", "Authentication succeeded", session.context, number=_LOGGED_IN,
+        mechanism=mechanism, principalName=user.name, authenticationDatabase=user.database,
+        remote=session.peer,
     )  # fmt: skip
+    call.router.audit.logged_in(session, user, user.name, user.database, mechanism, 0)
 
 
 def _host(address: str) -> str:
@@ -262,5 +282,6 @@ def _host(address: str) -> str:
 
 async def logout(call: Call) -> raw.Document:
     """logout."""
+    call.router.audit.logged_out(call.session, call.user)
     call.session.identity = call.session.user_id = None
     return {}

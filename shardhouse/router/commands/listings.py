@@ -17,7 +17,7 @@ from shardhouse.router.commands.call import (
     database_version,
     owners,
 )
-from shardhouse.router.commands.cursors import empty, opened
+from shardhouse.router.commands.cursors import opened
 from shardhouse.router.errors import CommandError
 from shardhouse.router.upstream.client import Reply
 from shardhouse.router.upstream.encoder import DirectCursorId
@@ -89,11 +89,11 @@ async def list_collections(call: Call) -> raw.Document:
 
     async def attempt(routing: Routing) -> raw.Document:
         if routing.database is None:
-            return empty(namespace)
-        versions = database_version(routing.database)
-        reply = await call.run(
-            routing.database.primary, {**command, **versions}, attempts=READ_ATTEMPTS
-        )
+            shard, _ = await call.nowhere()
+            versions: Mapping[str, Any] = {}
+        else:
+            shard, versions = routing.database.primary, database_version(routing.database)
+        reply = await call.run(shard, {**command, **versions}, attempts=READ_ATTEMPTS)
         if filtered:
             reply.fields["cursor"] = _authorized_only(call, reply.fields["cursor"], namespace)
             return reply.fields
@@ -122,14 +122,10 @@ async def list_indexes(call: Call) -> raw.Document:
 
     async def attempt(routing: Routing) -> raw.Document:
         if routing.database is None:
-            raise CommandError(26, f"ns does not exist: {routing.namespace}")
-        shard, versions = _any_owner(routing)
+            shard, versions = await call.nowhere()
+        else:
+            shard, versions = owners(routing, routing.database)[0]
         reply = await call.run(shard, {**command, **versions}, attempts=READ_ATTEMPTS)
         return opened(call, reply, routing.namespace, DirectCursorId, needs)
 
     return await call.routed(f"{call.db}.{name}", attempt)
-
-
-def _any_owner(routing: Routing) -> tuple[str, Mapping[str, Any]]:
-    assert routing.database is not None
-    return owners(routing, routing.database)[0]

@@ -33,7 +33,8 @@ async def map_reduce(call: Call) -> raw.Document:
 
     async def attempt(routing: Routing) -> raw.Document:
         if routing.database is None:
-            raise CommandError(26, "ns doesn't exist")
+            shard, version = await call.nowhere()
+            return (await call.run(shard, {**command, **version})).fields
         there = None
         if target is not None:
             there = (await call.router.catalog.routing(".".join(map(str, target)))).table

@@ -11,13 +11,19 @@ from typing import Any
 from bson import Int64
 from bson.raw_bson import RawBSONDocument
 
-from shardhouse.router.auth.pipelines import PLAIN_STAGES, is_change_stream, stages
+from shardhouse.router.auth.pipelines import (
+    OWN_ONLY,
+    PLAIN_STAGES,
+    WRITING_STAGES,
+    is_change_stream,
+    stages,
+)
 from shardhouse.router.catalog.cache import CONFIG, Routing
 from shardhouse.router.catalog.targeting import owner_of_filter
 from shardhouse.router.catalog.values import sort_key
 from shardhouse.router.commands import change_streams, current_op, merged_reads, snapshots
 from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, at_home, owners
-from shardhouse.router.commands.cursors import empty, opened
+from shardhouse.router.commands.cursors import opened
 from shardhouse.router.errors import CommandError, ShardReplyError, bad_value
 from shardhouse.router.transactions.merging import find_as_pipeline
 from shardhouse.router.upstream.client import Reply
@@ -40,9 +46,7 @@ async def find(call: Call) -> raw.Document:
     query = call.command.document("filter")
 
     async def attempt(routing: Routing) -> raw.Document:
-        if routing.database is None:
-            return empty(namespace)
-        target = single(routing, query, has_collation=_collated(call, routing))
+        target = await _target(call, routing, query)
         if target is not None:
             try:
                 reply = await _direct(call, target, command)
@@ -105,23 +109,26 @@ async def aggregate(call: Call) -> raw.Document:
     whole = call.command.value in (1, 1.0)
     collection = "$cmd.aggregate" if whole else call.command.collection
     namespace = f"{call.db}.{collection}"
-    plain = not whole and all(name in PLAIN_STAGES for name, _ in stages(pipeline))
+    names = {name for name, _ in stages(pipeline)}
+    plain = not whole and names <= PLAIN_STAGES
     merged = call.build("clusterAggregate", call.command.value)
     merged["pipeline"] = current_op.rewritten(call, pipeline)
-    if call.body.get("explain"):
-        merged.pop("writeConcern")
-    elif call.command.get("cursor", Mapping) is None:
+    if call.command.get("cursor", Mapping) is None and "explain" not in call.body:
         raise CommandError(9, "The 'cursor' option is required, except for aggregate with explain")
 
     async def attempt(routing: Routing) -> raw.Document:
-        if routing.database is None and not whole and plain:
-            return empty(namespace)
-        target = _aggregate_target(call, routing, plain=plain)
+        if routing.database is None and not names.isdisjoint(WRITING_STAGES):
+            await call.create_database(call.db)
+            routing = await call.router.catalog.routing(namespace)
+        if routing.database is None and names.isdisjoint(OWN_ONLY):
+            target: Target | None = await call.nowhere()
+        else:
+            target = _aggregate_target(call, routing, plain=plain)
         if target is not None:
             try:
                 command = call.build("aggregate", call.command.value)
                 if not plain:
-                    command["fromMongos"] = True
+                    command |= {"fromMongos": True, "pipeline": merged["pipeline"]}
                 reply = await _direct(call, target, command)
             except ShardReplyError as error:
                 if error.code != SHARDED_VIEW:
@@ -138,8 +145,6 @@ async def aggregate(call: Call) -> raw.Document:
 
 
 def _aggregate_target(call: Call, routing: Routing, *, plain: bool) -> Target | None:
-    if call.body.get("explain"):
-        return None
     if call.transaction is None:
         return single(routing, None) if plain else None
     listed = stages(call.body["pipeline"])
@@ -161,10 +166,7 @@ async def count(call: Call) -> raw.Document:
     command = call.build("count", call.command.collection)
 
     async def attempt(routing: Routing) -> raw.Document:
-        if routing.database is None:
-            return {"n": 0}
-        query = call.command.document("query")
-        target = single(routing, query, has_collation=_collated(call, routing))
+        target = await _target(call, routing, call.command.document("query"))
         if target is not None:
             try:
                 return (await _direct(call, target, command)).fields
@@ -201,10 +203,7 @@ async def distinct(call: Call) -> raw.Document:
     command = call.build("distinct", call.command.collection)
 
     async def attempt(routing: Routing) -> raw.Document:
-        if routing.database is None:
-            return {"values": []}
-        query = call.command.document("query")
-        target = single(routing, query, has_collation=_collated(call, routing))
+        target = await _target(call, routing, call.command.document("query"))
         if target is not None:
             try:
                 return (await _direct(call, target, command)).fields
@@ -301,6 +300,13 @@ def single(routing: Routing, query: bytes | None, *, has_collation: bool = False
     return None if only is None else (only, at(table, only))
 
 
+async def _target(call: Call, routing: Routing, query: bytes) -> Target | None:
+    """The one shard that can answer the command with this query, None if several have to."""
+    if routing.database is None:
+        return await call.nowhere()
+    return single(routing, query, has_collation=_collated(call, routing))
+
+
 async def _direct(call: Call, target: Target, command: Mapping[str, Any]) -> Reply:
     shard, versions = target
     return await call.run(
@@ -328,11 +334,7 @@ async def through_cluster(
     elif routing.database is not None and routing.database.primary != CONFIG:
         candidates = [routing.database.primary]
     else:
-        if not call.router.cluster.shards:
-            await call.router.cluster.refresh_shards()
-        candidates = call.router.cluster.shards
-    if not candidates:
-        raise CommandError(70, "the cluster has no shards yet")
+        candidates = await call.all_shards()
     # Any shard may have a part in a pipeline, or in a view.
     read = candidates if "clusterFind" in command and routing.table else call.router.cluster.shards
     await snapshots.settle(call, command.get("readConcern"), read)

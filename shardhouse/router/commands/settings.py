@@ -48,8 +48,10 @@ async def set_parameter(call: Call) -> raw.Document:
         raise CommandError(72, "no option found to set, use help:true to see options ")
     if len(given) > 1:
         raise bad_value("only one parameter can be set at a time")
-    was = call.router.parameters.set(given[0], call.body[given[0]])
-    call.router.slow_log.verbosity = call.router.parameters["logLevel"]
+    value = call.body[given[0]]
+    value = raw.deep(value) if isinstance(value, RawBSONDocument) else value
+    was = call.router.parameters.set(given[0], value)
+    call.router.slow_log.decide()
     return {"was": was}
 
 

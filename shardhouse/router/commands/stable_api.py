@@ -23,7 +23,7 @@ VERSION_1 = frozenset(
         "create", "createIndexes", "delete", "drop", "dropDatabase", "dropIndexes", "endSessions",
         "explain", "find", "findAndModify", "getMore", "hello", "insert", "killCursors",
         "listCollections", "listDatabases", "listIndexes", "ping", "refreshSessions",
-        "saslContinue", "saslStart", "update",
+        "saslContinue", "saslStart", "testVersion1", "update",
     }
 )  # fmt: skip
 """The commands of version 1."""

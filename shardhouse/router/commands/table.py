@@ -53,6 +53,7 @@ class Row:
     login: bool = True
     interruptible: bool = False
     admin_only: bool = False
+    for_tests: bool = False
 
 
 def _admin(rule: needs.Rule, handler: Handler) -> Row:
@@ -72,6 +73,25 @@ def _rule_of(name: str) -> needs.Rule | None:
     return None if row is None else row.needs
 
 
+async def _list_commands(call: Call) -> raw.Document:
+    """listCommands."""
+    testing_too = call.router.parameters["enableTestCommands"]
+    return {
+        "commands": {
+            name: {
+                "help": "",
+                "requiresAuth": row.login,
+                "secondaryOk": row.interruptible,
+                "adminOnly": row.admin_only,
+                "apiVersions": ["1"] if name in VERSION_1 else [],
+                "deprecatedApiVersions": [],
+            }
+            for name, row in sorted(TABLE.items())
+            if testing_too or not row.for_tests
+        }
+    }
+
+
 TABLE: Mapping[str, Row] = {
     # handshake
     "hello": _open(handshake.hello, interruptible=True),
@@ -88,7 +108,7 @@ TABLE: Mapping[str, Row] = {
     "isdbgrid": _open(diagnostics.is_dbgrid),
     # documents
     "find": _read(needs.on_collection("find"), reads.find),
-    "aggregate": _read(needs.aggregate, reads.aggregate),
+    "aggregate": _read(needs.aggregate, explains.aggregate),
     "count": _read(needs.on_collection("find"), reads.count),
     "distinct": _read(needs.on_collection("find"), reads.distinct),
     "mapReduce": _read(needs.map_reduce, map_reduce.map_reduce),
@@ -250,8 +270,12 @@ TABLE: Mapping[str, Row] = {
     "replSetGetStatus": _admin(
         needs.nothing, refusal(115, "replSetGetStatus is not supported through mongos")
     ),
-    "configureFailPoint": _admin(needs.nothing, testing.configure),
-    "listCommands": Row(needs.nothing, lambda _: _list_commands(), login=False),
+    "dropConnections": _admin(needs.cluster("dropConnections"), diagnostics.drop_connections),
+    "listCommands": Row(needs.nothing, _list_commands, login=False),
+    # only where `enableTestCommands` is set
+    "configureFailPoint": Row(needs.nothing, testing.configure, admin_only=True, for_tests=True),
+    "testVersion1": Row(needs.nothing, testing.nothing, for_tests=True),
+    "testVersion2": Row(needs.nothing, testing.nothing, for_tests=True),
 }
 
 ALIASES = {
@@ -264,20 +288,3 @@ ALIASES = {
     "datasize": "dataSize",
 }
 """Old spellings, treated as the names of today."""
-
-
-async def _list_commands() -> raw.Document:
-    """listCommands."""
-    return {
-        "commands": {
-            name: {
-                "help": "",
-                "requiresAuth": row.login,
-                "secondaryOk": row.interruptible,
-                "adminOnly": row.admin_only,
-                "apiVersions": ["1"] if name in VERSION_1 else [],
-                "deprecatedApiVersions": [],
-            }
-            for name, row in sorted(TABLE.items())
-        }
-    }

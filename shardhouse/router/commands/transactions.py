@@ -111,6 +111,7 @@ async def statement(call: Call, transaction: Transaction, handler: Handler) -> r
                 value = call.command.value
                 namespace = f"{call.db}.{value if isinstance(value, str) else '$cmd'}"
                 await call.refresh(namespace, error.reply, rounds)
+            await transaction.quiet()
             rounds += 1
             passing = isinstance(error, StaleRoutingError) or error.code in SNAPSHOT_CODES
             if passing and transaction.can_start_over and rounds < _ROUNDS:
@@ -130,6 +131,7 @@ async def statement(call: Call, transaction: Transaction, handler: Handler) -> r
 
 async def retract(call: Call, transaction: Transaction) -> None:
     """Undo what the statement did on shards that had no part in the transaction before."""
+    await transaction.quiet()
     await _tell_abort(call.router, transaction, transaction.start_over())
 
 
@@ -245,6 +247,7 @@ async def abort_everywhere(router: Router, transaction: Transaction) -> None:
     if transaction.phase is not Phase.ABORTED:
         transaction.phase = Phase.ABORTED
         router.transactions.aborted += 1
+    await transaction.quiet()
     await _tell_abort(router, transaction, transaction.participants)
     await router.end_cursors(transaction.number, transaction.lsid)
 

@@ -1,22 +1,23 @@
 """insert, update, delete: batches of statements, each sent to the shard that owns what it touches.
 
-A batch that one shard can take whole goes there undecoded. Otherwise statements that carry a
-transaction number are cut by owner and sent directly, with their statement ids, so that a repeated
-write is recognised by the shard; those without are left to a shard's cluster command.
+A batch that one shard can take whole goes there. Otherwise statements that carry a transaction
+number are cut by owner and sent directly, with their statement ids, so that a repeated write is
+recognised by the shard; those without are left to a shard's cluster command. What does not fit one
+message beside a command of any size goes in several.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shardhouse.router.catalog.cache import Routing
 from shardhouse.router.catalog.chunks import RoutingTable
 from shardhouse.router.catalog.targeting import may_change_key
 from shardhouse.router.catalog.versions import IGNORED
-from shardhouse.router.commands.call import STALE_ROUNDS, Call, at, at_home
+from shardhouse.router.commands.call import NOWHERE, STALE_ROUNDS, Call, at, at_home
 from shardhouse.router.commands.outcome import Outcome, first_stale, labelled
 from shardhouse.router.commands.reads import through_cluster
 from shardhouse.router.commands.write_targets import shards_of, with_id
@@ -27,6 +28,7 @@ from shardhouse.router.errors import (
     ShardReplyError,
 )
 from shardhouse.router.upstream.client import Reply, StaleRoutingError
+from shardhouse.router.upstream.encoder import MAX_PAYLOAD
 from shardhouse.router.wire import raw
 
 MAX_STATEMENTS = 100_000
@@ -51,7 +53,7 @@ _KINDS = {
 
 @dataclass(slots=True)
 class _Group:
-    """Statements that go to the same shards together."""
+    """Statements that go to the same shards together; by a cluster command if there are none."""
 
     shards: tuple[str, ...]
     indexes: list[int]
@@ -77,22 +79,20 @@ async def write(call: Call) -> raw.Document:
         if routing.table is not None and call.command.name == "insert":
             statements = [with_id(statement) for statement in statements]
         if routing.database is None:
-            if not _may_create(call, statements):
+            if _may_create(call, statements):
+                await call.create_database(call.db)
+                continue
+            if len(pending) < len(statements):
                 return outcome.reply()
-            await call.create_database(call.db)
-            continue
         try:
-            if len(pending) == len(statements) and not _must_cut(call, routing, statements):
-                reply = await _whole(call, kind, routing, statements)
-                pending = _remaining(call, outcome.add(reply.fields, pending), pending)
-                stale = first_stale(reply.fields)
-            else:
-                pending, stale = await _cut(call, kind, routing, statements, pending, outcome)
+            pending, stale = await _round(call, kind, routing, statements, pending, outcome)
         except StaleRoutingError as error:
             if call.transaction is not None:
                 raise
             stale = error.reply
         if stale is None:
+            if call.command.unacknowledged:  # servers leave out what the client does not want
+                return dict.fromkeys(outcome.counts, 0)
             return labelled(outcome.reply(), call.transaction_number)
         await call.refresh(namespace, stale, rounds)
     raise CommandError(82, f"routing of {namespace} kept changing")
@@ -104,34 +104,6 @@ def _may_create(call: Call, statements: Sequence[bytes]) -> bool:
     return any(raw.shallow(statement).get("upsert") for statement in statements)
 
 
-def _must_cut(call: Call, routing: Routing, statements: Sequence[bytes]) -> bool:
-    """Whether statements of this batch have to be sent one by one to where they belong."""
-    table = routing.table
-    if table is None or routing.buckets is not None or table.collection.is_timeseries:
-        return False
-    numbered = call.transaction_number is not None or call.transaction is not None
-    return numbered or len(statements) == 1
-
-
-async def _whole(call: Call, kind: _Kind, routing: Routing, statements: Sequence[bytes]) -> Reply:
-    """Send the batch as it came: to the database's primary shard, or through a cluster command."""
-    assert routing.database is not None
-    name = call.command.name
-    payload = call.command.sequences.get(kind.field) or b"".join(statements)
-    sequences = [(kind.field, payload)]
-    if routing.table is None and routing.buckets is None:
-        command = {**_stripped(call, name, kind), **at_home(routing.database)}
-        return await _send(call, routing.database.primary, command, sequences)
-    command = _stripped(call, kind.cluster, kind)
-    return await through_cluster(call, routing, command, [(kind.field, b"".join(statements))])
-
-
-def _stripped(call: Call, name: str, kind: _Kind) -> raw.Document:
-    command = call.build(name, call.command.collection)
-    command.pop(kind.field, None)
-    return command
-
-
 async def _send(
     call: Call, shard: str, command: raw.Document, sequences: Sequence[tuple[str, bytes]]
 ) -> Reply:
@@ -141,7 +113,7 @@ async def _send(
     return await call.run(shard, command, sequences=sequences, attempts=1 if number is None else 2)
 
 
-async def _cut(
+async def _round(
     call: Call,
     kind: _Kind,
     routing: Routing,
@@ -151,12 +123,9 @@ async def _cut(
 ) -> tuple[list[int], Mapping[str, Any] | None]:
     """Send each statement where it belongs; returns those to be sent again, and the reason."""
     # A transaction is over at its first error, and one session does one thing at a time.
-    ordered = call.body.get("ordered", True) or call.transaction is not None
-    if routing.table is None:
-        assert routing.database is not None
-        groups = [_Group((routing.database.primary,), pending)]
-    else:
-        groups = await _plan(call, routing.table, statements, pending, ordered, outcome)
+    ordered = bool(call.body.get("ordered", True)) or call.transaction is not None
+    planned = await _plan(call, routing, statements, pending, ordered, outcome)
+    groups = [part for group in planned for part in _parts(group, statements)]
     if ordered:
         for position, group in enumerate(groups):
             errors = len(outcome.errors)
@@ -175,6 +144,40 @@ async def _cut(
 
 
 async def _plan(
+    call: Call,
+    routing: Routing,
+    statements: Sequence[bytes],
+    pending: list[int],
+    ordered: bool,
+    outcome: Outcome,
+) -> list[_Group]:
+    """Which statements go together, and where."""
+    table = routing.table
+    if table is None and routing.buckets is None:
+        home = routing.database
+        shard = home.primary if home is not None else (await call.nowhere())[0]
+        return [_Group((shard,), pending)]
+    if table is None or routing.buckets is not None or table.collection.is_timeseries:
+        return [_Group((), pending)]
+    numbered = call.transaction_number is not None or call.transaction is not None
+    if not numbered and len(statements) > 1:
+        return [_Group((), pending)]
+    return await _by_owner(call, table, statements, pending, ordered, outcome)
+
+
+def _parts(group: _Group, statements: Sequence[bytes]) -> list[_Group]:
+    """The group, cut where it would be too large for one message."""
+    parts, size = [replace(group, indexes=[])], 0
+    for index in group.indexes:
+        size += len(statements[index])
+        if size > MAX_PAYLOAD and parts[-1].indexes:
+            parts.append(replace(group, indexes=[]))
+            size = len(statements[index])
+        parts[-1].indexes.append(index)
+    return parts
+
+
+async def _by_owner(
     call: Call,
     table: RoutingTable,
     statements: Sequence[bytes],
@@ -220,22 +223,27 @@ async def _group(
     if group.error is not None:
         outcome.fail(indexes[0], group.error)
         return [], None
-    command = _stripped(call, call.command.name, kind)
-    if call.transaction_number is not None:
-        command["stmtIds"] = indexes
     payload = b"".join(statements[index] for index in indexes)
+    sequences = [(kind.field, payload)]
     try:
-        replies = await asyncio.gather(
-            *(
-                _send(
-                    call,
-                    shard,
-                    {**command, **_versions(call, routing, shard, len(group.shards))},
-                    [(kind.field, payload)],
+        if group.shards:
+            command = _stripped(call, call.command.name, kind)
+            if call.transaction_number is not None and len(indexes) < len(statements):
+                command["stmtIds"] = indexes
+            replies = await asyncio.gather(
+                *(
+                    _send(
+                        call,
+                        shard,
+                        {**command, **_versions(call, routing, shard, len(group.shards))},
+                        sequences,
+                    )
+                    for shard in group.shards
                 )
-                for shard in group.shards
             )
-        )
+        else:
+            command = _stripped(call, kind.cluster, kind)
+            replies = [await through_cluster(call, routing, command, sequences)]
     except StaleRoutingError as error:
         if call.transaction is not None:
             raise
@@ -272,9 +280,16 @@ def _remaining(call: Call, stale: list[int], indexes: list[int]) -> list[int]:
     return stale
 
 
+def _stripped(call: Call, name: str, kind: _Kind) -> raw.Document:
+    command = call.build(name, call.command.collection)
+    command.pop(kind.field, None)
+    return command
+
+
 def _versions(call: Call, routing: Routing, shard: str, shards: int) -> dict[str, Any]:
+    if routing.database is None:
+        return NOWHERE
     if routing.table is None:
-        assert routing.database is not None
         return at_home(routing.database)
     exact = shards == 1 or call.transaction is not None  # a transaction can always start over
     return at(routing.table, shard) if exact else {"shardVersion": IGNORED}

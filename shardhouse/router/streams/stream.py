@@ -134,15 +134,17 @@ class ChangeStream:
     async def _open_all(self, starts: Mapping[str, Mapping[str, Any]]) -> None:
         """Open a cursor on each shard. Whatever becomes of one, all are awaited: a cursor that
         opens after the stream has failed would be known to nobody."""
-        opening = [asyncio.create_task(self._open(shard, one)) for shard, one in starts.items()]
+        opening = asyncio.gather(
+            *(self._open(shard, start) for shard, start in starts.items()), return_exceptions=True
+        )
         try:
-            await asyncio.wait(opening)
+            outcomes = await asyncio.shield(opening)
         except asyncio.CancelledError:
-            await asyncio.wait(opening)
+            await opening
             raise
-        failures = [failure for task in opening if (failure := task.exception()) is not None]
-        if failures:
-            raise failures[0]
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
 
     async def _open(self, shard: str, start: Mapping[str, Any]) -> None:
         command = self._pipeline(start, self._command["pipeline"])
@@ -220,8 +222,7 @@ class ChangeStream:
         await self._cluster.refresh_shards()
         new = [shard for shard in self._cluster.shards if shard not in self._sources]
         since = {"startAtOperationTime": tokens.read(self._merger.floor).time}
-        if new:
-            await self._open_all(dict.fromkeys(new, since))
+        await self._open_all(dict.fromkeys(new, since))
 
     def _ask(self) -> None:
         for shard in self._merger.wanted:

@@ -52,6 +52,9 @@ class Transaction:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _settled: frozenset[str] = frozenset()
     _asked: set[str] = field(default_factory=set)
+    _unanswered: int = 0
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    _lost: bool = False
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -73,6 +76,7 @@ class Transaction:
         self.touched = time.monotonic()
         self._settled = frozenset(self.participants)
         self._asked = set()
+        self._lost = False
         if not self.participants and self.read_concern.get("level") == "snapshot":
             after = self.read_concern.get("afterClusterTime", now)
             self.snapshot = self.read_concern.get("atClusterTime") or max(now, after)
@@ -80,8 +84,8 @@ class Transaction:
     @property
     def can_start_over(self) -> bool:
         """Whether the statement touched only shards which had no part in the transaction before,
-        so that it can be undone by aborting on those."""
-        return self._asked.isdisjoint(self._settled)
+        so that it can be undone by aborting on those. One that did not answer may yet begin."""
+        return self._asked.isdisjoint(self._settled) and not self._lost
 
     @property
     def newcomers(self) -> list[str]:
@@ -104,6 +108,7 @@ class Transaction:
         }
         joined |= self.fields
         self._asked.add(shard)
+        self._unanswered += 1
         if shard not in self.participants:
             joined["startTransaction"] = True
             joined["readConcern"] = self._concern()
@@ -111,6 +116,19 @@ class Transaction:
                 joined["coordinator"] = True
             self.participants[shard] = None
         return joined
+
+    def ended(self, *, lost: bool) -> None:
+        """What a shard was sent has its answer; or the connection was `lost` before it came."""
+        self._unanswered -= 1
+        self._lost = self._lost or lost
+        self._quiet.set()
+
+    async def quiet(self) -> None:
+        """Wait until no shard works for the transaction. An abort sent before that could arrive
+        before the statement that begins it, which would then begin after all."""
+        while self._unanswered:
+            self._quiet.clear()
+            await self._quiet.wait()
 
     def answered(self, shard: str, read_only: bool | None) -> None:
         """A participant succeeded, and said whether it only read so far."""

@@ -238,16 +238,24 @@ class Cluster:
         sequences: Sequence[tuple[str, bytes]] = (),
     ) -> Reply:
         """Run a command on one node; CommandError for whatever it answers but success."""
-        timed = (
-            {**command, "$clusterTime": self._clock.gossip()} if self._clock.now.time else command
-        )
-        encoded = encode(timed, db, sequences)
+        encoded = encode({**command, **self._gossip()}, db, sequences)
         try:
             fields = await self._pool(address).request(encoded)
         except NodeUnreachableError as error:
             self._suspect(shard, address, str(error))
             raise
         return self.taken(encoded.name, fields, shard, address)
+
+    def _gossip(self) -> dict[str, Any]:
+        """The times a node is to know. One that hears of a newer topology reads which shards there
+        are before it uses any: else it would wait for one that is gone."""
+        times: dict[str, Any] = {}
+        if self._clock.now.time:
+            times["$clusterTime"] = self._clock.gossip()
+        if self._topology_time.time and self._clock.config_time is not None:
+            times["$configTime"] = self._clock.config_time
+            times["$topologyTime"] = self._topology_time
+        return times
 
     def at_once(self, shard: str) -> Errand | None:
         """A connection to the shard's primary, if both are there without waiting."""

@@ -18,8 +18,16 @@ from typing import Any
 
 from bson import Int64, Timestamp
 
+from shardhouse.router.errors import CommandError
 from shardhouse.router.upstream.rules import ENDINGS, EXPLAINABLE, RULES, Rule
 from shardhouse.router.wire import raw
+from shardhouse.router.wire.messages import MAX_MESSAGE
+
+_MAX_BODY = (16 << 20) + (16 << 10)
+"""The most a server takes for a command without its sequences."""
+
+MAX_PAYLOAD = MAX_MESSAGE - _MAX_BODY - 64
+"""Bytes of a document sequence that fit one message beside a command of any size."""
 
 _OF_A_TRANSACTION = frozenset({"autocommit", "startTransaction", "coordinator"})
 _NUMBERS = _OF_A_TRANSACTION | {"txnNumber", "stmtIds"}
@@ -54,7 +62,8 @@ class Encoded:
 def encode(
     command: Mapping[str, Any], db: str, sequences: Sequence[tuple[str, bytes]] = ()
 ) -> Encoded:
-    """Check and encode one command; ForbiddenError if it may not be sent."""
+    """Check and encode one command; ForbiddenError if it may not be sent, BSONObjectTooLarge
+    (10334) if no server would take it."""
     name = next(iter(command), "")
     rule = _check_fields(name, command)
     for field, _ in sequences:
@@ -74,7 +83,7 @@ def encode(
         _check_transaction(name, command)
     else:
         _check_concerns(name, rule, command)
-    return Encoded(name, raw.encode({**command, "$db": db}), sequences)
+    return _sized(name, raw.encode({**command, "$db": db}), sequences)
 
 
 def splice(
@@ -92,7 +101,23 @@ def splice(
     if not _OF_A_TRANSACTION.isdisjoint(fields):
         raise ForbiddenError(f"{name} in a transaction may not be put together")
     _check_concerns(name, rule, fields)
-    return Encoded(name, raw.assembled(fields.values()), sequences)
+    return _sized(name, raw.assembled(fields.values()), sequences)
+
+
+def _sized(name: str, body: bytes, sequences: Sequence[tuple[str, bytes]]) -> Encoded:
+    """BSONObjectTooLarge (10334) for what a node would not take: to a message that is too large it
+    answers nothing, but closes the connection."""
+    if len(body) > _MAX_BODY:
+        raise CommandError(
+            10334, f"{name} has {len(body)} bytes with what the router adds to it; allowed are"
+            f" {_MAX_BODY}",
+        )  # fmt: skip
+    room = MAX_PAYLOAD
+    for _, payload in sequences:
+        room -= len(payload)
+    if room < 0:
+        raise ForbiddenError(f"{name} has too many documents for one message")
+    return Encoded(name, body, sequences)
 
 
 def kill(cursor: CursorId, collection: str, lsid: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -171,5 +196,5 @@ def _check_concerns(name: str, rule: Rule, command: Mapping[str, Any]) -> None:
     """Cluster members must state their concerns; the server refuses the request otherwise."""
     if rule.read_concern and "readConcern" not in command:
         raise ForbiddenError(f"{name} needs a readConcern")
-    if rule.write_concern and "writeConcern" not in command and "explain" not in command:
+    if rule.write_concern and "writeConcern" not in command:
         raise ForbiddenError(f"{name} needs a writeConcern")

@@ -26,6 +26,10 @@ CLIENT_GENERIC = _words(
 )
 """Generic arguments; read by the router itself, none is copied to a shard unread."""
 
+BYPASS = "mayBypassWriteBlocking"
+"""Whether a write may happen while user writes are blocked. Shards take the router, a member of the
+cluster, for one that may; so it tells them what its client may."""
+
 ENDINGS = _words("commitTransaction abortTransaction coordinateCommitTransaction")
 """What ends a transaction: the only commands in it with a write concern."""
 
@@ -59,7 +63,7 @@ def _rule(
     read, write = "r" in concerns, "w" in concerns
     extra = {"readConcern"} if read else set()
     if write:
-        extra.add("writeConcern")
+        extra |= {"writeConcern", BYPASS}
     return Rule(_words(client), added | extra | GENERIC, read, write, cluster, lenient)
 
 
@@ -130,6 +134,8 @@ RULES: Mapping[str, Rule] = {
         _DIRECT_READ | {"readConcern"},
         concerns="w",
     ),
+    "collMod": _rule(_COLL_MOD, concerns="w"),
+    "dropIndexes": _rule("index", concerns="w"),
     "listCollections": _rule("filter nameOnly authorizedCollections cursor", _DDL),
     "listIndexes": _rule("cursor includeBuildUUIDs includeIndexBuildInfo", VERSIONS),
     "listDatabases": _rule("filter nameOnly authorizedDatabases", _NONE),

@@ -75,8 +75,11 @@ def parse(frame: bytes) -> Request:
 
 
 def unread(frame: bytes) -> Request:
-    """What a reply has to know of a frame that holds no message: its number."""
-    return Request(_HEADER.unpack_from(frame)[1], OP_MSG, 0, b"")
+    """What a reply has to know of a frame that holds no message: its number, and whether one is
+    wanted."""
+    _, request_id, _, opcode = _HEADER.unpack_from(frame)
+    flags: int = _UINT32.unpack_from(frame, HEADER_SIZE)[0] if opcode == OP_MSG else 0
+    return Request(request_id, OP_MSG, flags & MORE_TO_COME, b"")
 
 
 def _parse_compressed(request_id: int, frame: bytes) -> Request:

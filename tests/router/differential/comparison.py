@@ -36,7 +36,7 @@ def seen(operation: Operation, answer: Answer) -> Any:
     """What counts of an answer."""
     if answer.error is not None:
         return ("error", *answer.error)
-    if operation.name == "explain":
+    if operation.name == "explain" or operation.command.get("explain") is True:
         return "explained"
     reply, canonical = answer.reply, _canonical(operation)
     if "cursor" in reply:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bson import Code, Int64
@@ -15,6 +15,8 @@ from tests.router.differential.sides import (
     COLLECTIONS,
     DOCUMENTS,
     MEASURES,
+    MISSING,
+    NAME,
     TARGETS,
     VIEWS,
 )
@@ -40,6 +42,7 @@ class Operation:
     loose: bool = False
     counted: bool = False
     changes: tuple[str, ...] = ()
+    db: str = NAME
 
     @property
     def name(self) -> str:
@@ -379,6 +382,25 @@ def explains(draw: st.DrawFn) -> Operation:
 
 
 @st.composite
+def explained_aggregates(draw: st.DrawFn) -> Operation:
+    """aggregate with `explain: true`, which drivers send, and some that is not sound."""
+    sound = draw(st.one_of(plain_aggregates(), writing_aggregates()))
+    command: dict[str, Any] = {
+        **sound.command,
+        "explain": draw(st.sampled_from([True, True, True, False, 1, None])),
+    }
+    if draw(st.booleans()):
+        command.pop("cursor")
+    command |= draw(
+        _some(
+            readConcern=st.sampled_from([{"level": "local"}, {"level": "majority"}]),
+            writeConcern=st.just({"w": 1}),
+        )
+    )
+    return replace(sound, command=command, way="plain")
+
+
+@st.composite
 def measurements(draw: st.DrawFn) -> Operation:
     """Writing time series."""
     collection = draw(st.sampled_from(MEASURES))
@@ -590,7 +612,14 @@ def _odd(command: Mapping[str, Any]) -> Operation:
     return Operation(command, loose=True, changes=changes)
 
 
+def elsewhere(operation: Operation) -> Operation:
+    """The same in a database that does not exist; it must be refused as where there is one."""
+    way = "plain" if operation.way == "transaction" and operation.changes else operation.way
+    return replace(operation, db=MISSING, way=way)
+
+
 odd_operations = [_odd(command) for command in ODD]
+odd_operations += [elsewhere(operation) for operation in odd_operations]
 
 
 def odd() -> st.SearchStrategy[Operation]:
@@ -650,9 +679,14 @@ def writes() -> st.SearchStrategy[Operation]:
 
 
 reads = st.one_of(finds(), finds(), counts(), distincts(), plain_aggregates(), plain_aggregates())
+missing = st.one_of(
+    reads, explained_aggregates(), explains(), wrong_queries(), wrong_commands(), odd(),
+    map_reduces(), tails(), writes(), writing_aggregates(),
+).map(elsewhere)  # fmt: skip
 others = st.one_of(
     wrong_commands(), wrong_queries(), odd(), odd(), explains(), map_reduces(), tails(),
-    view_writes(), measurements(), writing_aggregates(), schemas(),
+    view_writes(), measurements(), writing_aggregates(), schemas(), explained_aggregates(), missing,
+    missing,
 )  # fmt: skip
 operations = st.one_of(reads, writes(), writes(), others)
 sequences: st.SearchStrategy[Sequence[Operation]] = st.lists(operations, min_size=1, max_size=8)

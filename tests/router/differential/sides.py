@@ -14,7 +14,14 @@ from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
+from shardhouse.router.errors import code_name
+from tests.router.cluster import ENGINE
+
+#: Codes that later patch levels than 6.0.5 have names for.
+NAMED_LATER = (40414, 40415)
 NAME = "differential"
+MISSING = "differential_missing"
+"""A database that does not exist when an example begins."""
 TARGETS = ("out", "fresh")
 """Collections that operations make; they are gone when an example begins."""
 CASELESS = {"locale": "en", "strength": 2}
@@ -197,4 +204,6 @@ class Side:
 def _failed(error: OperationFailure) -> Answer:
     details = error.details or {}
     name = str(details.get("codeName", ""))
+    if ENGINE.version == "6.0.5" and error.code in NAMED_LATER:
+        name = code_name(error.code)
     return Answer(details, (error.code or 0, name), str(details.get("errmsg", error)))

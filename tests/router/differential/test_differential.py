@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -14,7 +15,7 @@ from tests.router.cluster import ADMIN, PASSWORD, Mongod, TestCluster
 from tests.router.differential.comparison import equal, seen
 from tests.router.differential.lawful import LAWFUL, lawful
 from tests.router.differential.operations import Operation, odd_operations, sequences
-from tests.router.differential.sides import NAME, Answer, Side
+from tests.router.differential.sides import MISSING, NAME, Answer, Side
 
 SETTINGS = settings(
     deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
@@ -30,6 +31,7 @@ class Pair:
     here: Side
     there: Side
     changed: set[str] = field(default_factory=set)
+    made: bool = False
 
     def reset(self) -> None:
         """Undo what the last example did."""
@@ -37,12 +39,20 @@ class Pair:
             self.here.reset(name)
             self.there.reset(name)
         self.changed.clear()
+        if self.made:
+            self.here.client.drop_database(MISSING)
+            self.there.client.drop_database(MISSING)
+            self.made = False
 
     def compare(self, operation: Operation) -> None:
         """Run an operation on both sides; AssertionError if the answers differ unlawfully."""
-        self.changed.update(operation.changes)
+        if operation.db == MISSING:
+            self.made = self.made or bool(operation.changes)
+        else:
+            self.changed.update(operation.changes)
         here, there = (
-            side.run(operation.command, operation.way) for side in (self.here, self.there)
+            side.run(operation.command, operation.way, operation.db)
+            for side in (self.here, self.there)
         )
         if equal(operation, here, there):
             return
@@ -53,12 +63,14 @@ class Pair:
         """The collections an operation changed must be equal too."""
         for name in operation.changes:
             find = Operation({"find": name})
-            here, there = (side.run(find.command) for side in (self.here, self.there))
+            here, there = (
+                side.run(find.command, db=operation.db) for side in (self.here, self.there)
+            )
             assert equal(find, here, there), f"after {operation}: {_described(find, here, there)}"
 
 
 def _described(operation: Operation, here: Answer, there: Answer) -> str:
-    lines = [f"{operation.way}: {operation.command}"]
+    lines = [f"{operation.way}, {operation.db}: {operation.command}"]
     for name, answer in (("router", here), ("replica set", there)):
         lines.append(f"  {name}: {seen(operation, answer)} {answer.message}")
     return "\n".join(lines)
@@ -130,3 +142,65 @@ def test_soak(pair):
         run(pair, operations)
 
     check()
+
+
+WRITES: Sequence[dict[str, Any]] = [
+    {"insert": [{"_id": 101, "k": 1}, {"_id": 102, "k": 102}]},
+    {"insert": [{"_id": 103, "k": 103}, {"_id": 103, "k": 103}, {"_id": 104, "k": 104}]},
+    {"update": [{"q": {"_id": 2, "k": 100}, "u": {"$inc": {"n": 1}}}]},
+    {"update": [{"q": {}, "u": {"$inc": {"n": 1}}, "multi": True}]},
+    {"update": [
+        {"q": {"_id": 104, "k": 104}, "u": {"$set": {"n": 4}}, "upsert": True},
+        {"q": {"_id": 1, "k": 1}, "u": {"$bad": 1}},
+        {"q": {"_id": 2, "k": 100}, "u": {"$set": {"n": 5}}},
+    ]},
+    {"delete": [{"q": {"_id": 2, "k": 100}, "limit": 1}]},
+    {"delete": [{"q": {"k": {"$gt": 0}}, "limit": 0}]},
+    {"findAndModify": {"k": 100}, "update": {"$inc": {"n": 1}}, "new": True},
+    {"findAndModify": {"k": 1}, "remove": True},
+    {"findAndModify": {"k": 105}, "update": {"$set": {"n": 1}}, "upsert": True},
+]  # fmt: skip
+_FIELDS = {
+    "insert": "documents", "update": "updates", "delete": "deletes", "findAndModify": "query",
+}  # fmt: skip
+
+
+def _moved(admin: MongoClient, *, sharded: bool) -> None:
+    if sharded:
+        namespace = admin.config.collections.find_one({"_id": f"{NAME}.changing"})
+        chunk = {"uuid": namespace["uuid"], "min": {"k": 50}}
+        goal = {"s0": "s1", "s1": "s0"}[admin.config.chunks.find_one(chunk)["shard"]]
+        admin.admin.command("moveRange", f"{NAME}.changing", min={"k": 50}, toShard=goal)
+
+
+def _dropped(admin: MongoClient, *, sharded: bool) -> None:
+    admin[NAME].changing.drop()
+
+
+def _made_anew(admin: MongoClient, *, sharded: bool) -> None:
+    admin[NAME].changing.drop()
+    if sharded:
+        admin.admin.command("shardCollection", f"{NAME}.changing", key={"k": 1})
+        admin.admin.command("split", f"{NAME}.changing", middle={"k": 50})
+
+
+@pytest.mark.parametrize("concern", [{"w": 0}, {"w": 1}, {"w": "majority"}], ids=str)
+@pytest.mark.parametrize("change", [_moved, _dropped, _made_anew])
+def test_writes_go_where_another_router_put_their_namespace(pair, elsewhere, change, concern):
+    """What a shard calls stale is done again, whatever the client wants to know of it."""
+    here, there = pair.here.db.changing, pair.there.db.changing
+    for write in WRITES:
+        name, content = next(iter(write.items()))
+        command = {name: "changing", _FIELDS[name]: content, "writeConcern": concern}
+        operation = Operation({**command, **write, name: "changing"}, changes=("changing",))
+        _made_anew(elsewhere, sharded=True)
+        _made_anew(pair.there.client, sharded=False)
+        for collection in (here, there):
+            collection.insert_many([{"_id": 1, "k": 1}, {"_id": 2, "k": 100}])
+        change(elsewhere, sharded=True)
+        change(pair.there.client, sharded=False)
+        pair.compare(operation)
+        pair.compare_content(operation)
+    pair.changed.clear()
+    here.drop()
+    there.drop()

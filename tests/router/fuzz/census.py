@@ -17,7 +17,6 @@ from tests.router.cluster import TestCluster, until
 CONNECTIONS_KEPT = 100
 """Connections that pools of router and shards may keep beyond what they had: they have limits."""
 
-
 _TEMPORARY = re.compile(r"tmp\..*[0-9a-f-]{36}|system\.resharding\.")
 """Names that servers give; fuzzers like to call collections of their own almost so."""
 

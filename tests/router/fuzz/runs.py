@@ -35,8 +35,9 @@ def prepare(root: Any) -> None:
     for name in DATABASES:
         root.drop_database(name)
     for zone in root.config.tags.find({}):  # of collections that never were: none drops them
-        of_its = {"min": zone["min"], "max": zone["max"], "zone": None}
-        root.admin.command("updateZoneKeyRange", zone["ns"], **of_its)
+        root.admin.command(
+            "updateZoneKeyRange", zone["ns"], min=zone["min"], max=zone["max"], zone=None
+        )
     db = root[DATABASES[0]]
     root.admin.command("enableSharding", DATABASES[0], primaryShard="s0")
     root.admin.command("enableSharding", DATABASES[1], primaryShard="s1")
@@ -63,6 +64,8 @@ class Run:
     number: int = 0
     findings: list[str] = field(default_factory=list)
     abandoned: Counter[str] = field(default_factory=Counter)
+    cursors: list[dict[str, Any]] = field(default_factory=list)
+    """Those opened with noCursorTimeout: without a session they live until they are killed."""
     past: deque[Any] = field(default_factory=lambda: deque(maxlen=6))
 
     def go(self, examples: int, seconds: float) -> Run:
@@ -81,7 +84,9 @@ class Run:
             try:
                 wire = wire or logged_in(self.cluster.router.port, _PATIENCE)
                 reply = wire.ask(body)
-                remember(grammar, reply)
+                cursor = remember(grammar, reply)
+                if cursor and command.get("noCursorTimeout"):
+                    self.cursors.append(cursor)
                 self.findings += [self.told(problem, 1) for problem in problems(reply)]
             except TimeoutError:
                 self.abandoned[next(iter(command))] += 1
@@ -119,17 +124,24 @@ def many(cluster: TestCluster, seeds: range, examples: int, seconds: float) -> l
     return started
 
 
-def end_sessions(root: Any) -> None:
-    """End the sessions of the grammar, with the transactions left open in them."""
+def clean_up(root: Any, done: list[Run]) -> None:
+    """End what no time limit ends: the sessions of the grammar, with the transactions left open in
+    them, and the cursors that never time out."""
+    for run in done:
+        for cursor in run.cursors:
+            database, _, collection = str(cursor["ns"]).partition(".")
+            root[database].command("killCursors", collection, cursors=[cursor["id"]])
     root.admin.command({"killSessions": [{"id": bson.Binary.from_uuid(one)} for one in SESSIONS]})
 
 
-def remember(grammar: Grammar, reply: dict[str, Any]) -> None:
-    """Keep the cursors a reply tells of for later commands."""
+def remember(grammar: Grammar, reply: dict[str, Any]) -> dict[str, Any] | None:
+    """Keep the open cursor of a reply for later commands, and return it."""
     cursor = reply.get("cursor")
     if isinstance(cursor, dict) and isinstance(cursor.get("id"), Int64) and cursor["id"]:
         grammar.cursors.append((int(cursor["id"]), str(cursor.get("ns")).partition(".")[2]))
         del grammar.cursors[:-8]
+        return cursor
+    return None
 
 
 def problems(reply: dict[str, Any]) -> Iterator[str]:

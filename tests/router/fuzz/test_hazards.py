@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from bson import Binary, Int64, ObjectId, Timestamp
+from bson import Binary, Int64, MaxKey, ObjectId, Timestamp
 
 from tests.router.fuzz import census, runs
 from tests.router.fuzz.wire import logged_in
@@ -177,6 +177,29 @@ def test_hazard_5_what_was_written_can_be_read_at_its_operation_time(fuzzed):
             found = wire.ask(read, DB)["cursor"]["firstBatch"]
             assert found
             assert {one["n"] for one in found} == {number}
+
+
+KEYS = [{}, {"z": 1}, {"k": 1, "z": 1}, {"k": 50}, {"k": MaxKey()}, {"k": {"a": 1}}, {"k": [1]}]
+BOUNDS = [{}, *({name: key} for name in ("min", "max") for key in KEYS)]
+BOUNDS += [{"min": {"k": 1}, "max": key} for key in KEYS] + [{"min": {}, "max": {}}]
+
+
+@pytest.mark.parametrize("bounds", BOUNDS, ids=str)
+def test_hazard_6_no_bound_ends_the_config_servers(fuzzed, bounds):
+    moves = [{"moveRange": f"{DB}.{name}", "toShard": "s1", **bounds} for name in "shu"]
+    for move, reply in zip(moves, asked(fuzzed, *moves, db="admin"), strict=True):
+        if "min" not in bounds or move["moveRange"] == f"{DB}.u":
+            assert not reply["ok"]
+    chunks = [
+        {name: f"{DB}.s", **more}
+        for name in ("moveChunk", "clearJumboFlag", "split", "mergeChunks")
+        for more in (
+            {"bounds": [bounds.get("min"), bounds.get("max")], "to": "s1"},
+            {"find": bounds.get("min"), "to": "s1"},
+            {"middle": bounds.get("max")},
+        )
+    ]
+    asked(fuzzed, *chunks, db="admin")
 
 
 INTERNAL_FIELDS = {
