@@ -1,0 +1,1 @@
+"""Backups: where they are kept, how they are written, and what they hold."""

@@ -1,0 +1,233 @@
+"""Objects of one instance in a storage: compressed, encrypted, and read back only as written.
+
+`docs/backups.md` has the format, and a recipe that reads it without this program.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from shardhouse.backups.storage.interface import Entry, Storage
+from shardhouse.errors import (
+    BackupError,
+    CorruptBackupError,
+    MissingObjectError,
+    ShardhouseError,
+)
+from shardhouse.store.vault import Vault
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+KEY_BYTES = 32
+FRAME = 1024**2
+MAGIC = b"shardhouse1\n"
+SALT_BYTES = 20
+TAG_BYTES = 16
+_HEADER = len(MAGIC) + SALT_BYTES
+_CODE = "authentication"
+_KEY_NAME = "key.json"
+_OPTIONS: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: 1,
+    zstd.CompressionParameter.nb_workers: 2,
+}
+#: Two threads that both find no key must not make two.
+_KEYS = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object that was written: `size` and `sha256` (hexadecimal) are those of the stored bytes,
+    `plain_size` counts the bytes that went in."""
+
+    name: str
+    size: int
+    sha256: str
+    plain_size: int
+
+
+class Archive:
+    """The objects of one instance. Names are relative to the instance's folder. All calls raise
+    BackupError."""
+
+    def __init__(self, storage: Storage, instance_id: str, key: bytes) -> None:
+        self._storage = storage
+        self._folder = f"{instance_id}/"
+        self._key = key
+
+    def write(self, name: str, chunks: Iterable[bytes]) -> Stored:
+        """Store an object whole or not at all, in place of one of this name; memory needed is a
+        few frames, whatever the size. What `chunks` raises passes through."""
+        plain = _Counted(chunks)
+        digest = hashlib.sha256()
+        sealed = digested(digest, self._sealed(name, _compressed(plain)))
+        size = self._storage.write(self._folder + name, sealed)
+        return Stored(name, size, digest.hexdigest(), plain.size)
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """The content in pieces. Raises MissingObjectError at once where there is no such object,
+        and CorruptBackupError as soon as it meets a byte that was not written under this name: so
+        nothing is known to be whole before the last piece."""
+        stored = self._storage.read(self._folder + name)
+        return filter(None, _decompressed(name, self._opened(name, stored)))
+
+    def write_document(self, name: str, document: Mapping[str, Any]) -> None:
+        """Store a JSON object in clear text, with a code that authenticates it."""
+        signed = {**document, _CODE: self._code(name, document)}
+        self._storage.write(self._folder + name, [json.dumps(signed, indent=1).encode()])
+
+    def read_document(self, name: str) -> dict[str, Any]:
+        """What `write_document` stored. Raises MissingObjectError, and
+        CorruptBackupError where it is not what was written under this name."""
+        try:
+            document: dict[str, Any] = json.loads(b"".join(self._storage.read(self._folder + name)))
+            code = document.pop(_CODE)
+            authentic = hmac.compare_digest(code, self._code(name, document))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            authentic = False
+        if not authentic:
+            raise _corrupt(name)
+        return document
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Objects below `prefix`, in the order of their names, with their stored sizes."""
+        for entry in self._storage.list(self._folder + prefix):
+            yield Entry(entry.name.removeprefix(self._folder), entry.size)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove objects, the first of them before all others; those that are not there are no
+        error."""
+        self._storage.delete(self._folder + name for name in names)
+
+    def _sealed(self, name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        salt = os.urandom(SALT_BYTES)
+        cipher = self._cipher(salt)
+        yield MAGIC + salt
+        for nonce, frame in _numbered(chunks, FRAME):
+            yield cipher.encrypt(nonce, frame, name.encode())
+
+    def _opened(self, name: str, stored: Iterator[bytes]) -> Iterator[bytes]:
+        header = bytearray()
+        while len(header) < _HEADER and (chunk := next(stored, b"")):
+            header += chunk
+        if not header.startswith(MAGIC) or len(header) < _HEADER:
+            raise _corrupt(name)
+        cipher = self._cipher(bytes(header[len(MAGIC) : _HEADER]))
+        for nonce, frame in _numbered(chain([bytes(header[_HEADER:])], stored), FRAME + TAG_BYTES):
+            try:
+                yield cipher.decrypt(nonce, frame, name.encode())
+            except (InvalidTag, ValueError):  # ValueError: shorter than a tag
+                raise _corrupt(name) from None
+
+    def _cipher(self, salt: bytes) -> AESGCM:
+        """The cipher of one object: it has a key of its own, so frame numbers serve as nonces."""
+        return AESGCM(self._derived(salt, b"object"))
+
+    def _code(self, name: str, document: Mapping[str, Any]) -> str:
+        text = json.dumps([name, document], sort_keys=True, separators=(",", ":"))
+        return hmac.digest(self._derived(b"", b"document"), text.encode(), "sha256").hex()
+
+    def _derived(self, salt: bytes, purpose: bytes) -> bytes:
+        return HKDF(hashes.SHA256(), KEY_BYTES, salt, purpose).derive(self._key)
+
+
+def open_archive(storage: Storage, vault: Vault, instance_id: str) -> Archive:
+    """The archive of an instance; makes its key at the first call, sealed by `vault`.
+
+    Raises BackupError where the key does not open, or is missing although there are objects.
+    """
+    name, context = f"{instance_id}/{_KEY_NAME}", f"backup-key:{instance_id}"
+    with _KEYS:
+        try:
+            content = b"".join(storage.read(name))
+        except MissingObjectError:
+            if next(storage.list(f"{instance_id}/"), None):
+                raise BackupError(
+                    f"The backups of instance {instance_id} cannot be read or continued: their key "
+                    f"{name} is missing. Put it back."
+                ) from None
+            sealed = vault.seal(os.urandom(KEY_BYTES).hex(), context)
+            content = json.dumps({"format": 1, "key": sealed.hex()}).encode()
+            storage.write(name, [content])
+    try:
+        key = bytes.fromhex(vault.open(bytes.fromhex(json.loads(content)["key"]), context))
+    except ShardhouseError as error:
+        raise BackupError(error.message) from None
+    except (ValueError, KeyError, TypeError):
+        raise _corrupt(name) from None
+    return Archive(storage, instance_id, key)
+
+
+class _Counted:
+    """Passes chunks on, and knows how many bytes they were."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self.size += len(chunk)
+            yield chunk
+
+
+def digested(digest: "hashlib._Hash", chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Passes chunks on through a hash."""
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+
+
+def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    compressor = zstd.ZstdCompressor(options=_OPTIONS)
+    for chunk in chunks:
+        yield compressor.compress(chunk)
+    yield compressor.flush()
+
+
+def _decompressed(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    decompressor = zstd.ZstdDecompressor()
+    try:
+        for chunk in chunks:
+            yield decompressor.decompress(chunk, FRAME)
+            while not (decompressor.needs_input or decompressor.eof):
+                yield decompressor.decompress(b"", FRAME)
+    except (zstd.ZstdError, EOFError):
+        raise _corrupt(name) from None
+    if not decompressor.eof or decompressor.unused_data:
+        raise _corrupt(name)
+
+
+def _numbered(chunks: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bytes]]:
+    """Frames of `size` bytes, the last one of 0 to `size`, each with its nonce: its number (11
+    bytes, big-endian) and whether it is the last. So frames open only in order, and all of them.
+    """
+    buffer = bytearray()
+    number = 0
+    for chunk in chunks:
+        buffer += chunk
+        while len(buffer) > size:
+            yield number.to_bytes(11) + b"\0", bytes(buffer[:size])
+            del buffer[:size]
+            number += 1
+    yield number.to_bytes(11) + b"\1", bytes(buffer)
+
+
+def _corrupt(name: str) -> CorruptBackupError:
+    return CorruptBackupError(
+        f"The backup object {name} is not as it was written: damaged, cut or exchanged."
+    )

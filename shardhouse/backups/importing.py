@@ -1,0 +1,148 @@
+"""Writes a dump of mongodump into an instance, as a client of it.
+
+Nothing that is there is replaced unless it is asked for. Documents come first, indexes after them,
+views last. What belongs to the server the dump is of is left out: users, roles, `local`, `config`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient, WriteConcern
+from pymongo.errors import BulkWriteError, PyMongoError
+
+from shardhouse.backups.dumps import Dump, DumpedCollection
+from shardhouse.errors import BackupError
+
+Progress = Callable[[int], None]
+_BATCH = 1_000
+_BATCH_BYTES = 8 * 1024**2
+_MAJORITY = WriteConcern("majority")
+_OF_THE_SERVER = ("admin", "config", "local", "")
+"""Databases of the server itself; the oplog of an archive is in none."""
+_BUCKETS = "system.buckets."
+_OPTIONS_NOT_MADE = {"uuid", "autoIndexId", "temp"}
+_INDEX_FIELDS_NOT_MADE = {"ns", "background", "safe", "dropDups", "buildUUID"}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """How many collections and documents were written, and what was left out."""
+
+    collections: int
+    documents: int
+    left_out: tuple[str, ...]
+
+
+def load(
+    dump: Dump, client: MongoClient[Any], *, drop: bool, progress: Progress = lambda _: None
+) -> Imported:
+    """Write the dump. `drop` has collections replaced that are there; without it BackupError tells
+    of them before anything is written. `progress` is called with bytes of the dump that were
+    written. Raises BackupError for damaged files, and for what the server refuses: what was written
+    until then stays."""
+    wanted = [item for item in dump.collections if _is_imported(item)]
+    _make_room(client, wanted, drop=drop)
+    views = [item for item in wanted if item.kind == "view"]
+    others = [item for item in wanted if item.kind != "view"]
+    for item in others:
+        with _told(f"make {item}"):
+            _create(client, item)
+    documents = _insert(dump, client, {_stored(item) for item in others}, progress)
+    for item in others:
+        indexes = [_index(one) for one in item.indexes if one.get("name") != "_id_"]
+        if indexes:
+            with _told(f"make the indexes of {item}"):
+                client[item.database].command("createIndexes", item.name, indexes=indexes)
+    for item in views:
+        with _told(f"make the view {item}"):
+            _create(client, item)
+    left_out = tuple(
+        str(item)
+        for item in dump.collections
+        if not _is_imported(item) and not item.name.startswith(_BUCKETS)
+    )
+    return Imported(len(others) + len(views), documents, left_out)
+
+
+def _is_imported(item: DumpedCollection) -> bool:
+    return item.database not in _OF_THE_SERVER and (
+        not item.name.startswith("system.") or item.name == "system.js"
+    )
+
+
+def _stored(item: DumpedCollection) -> str:
+    """Where its documents are: the measurements of a time series are in buckets."""
+    return f"{item.database}.{_BUCKETS if item.kind == 'timeseries' else ''}{item.name}"
+
+
+def _make_room(client: MongoClient[Any], wanted: Iterable[DumpedCollection], *, drop: bool) -> None:
+    taken = []
+    for item in wanted:
+        with _told(f"look for {item}"):
+            database = client[item.database]
+            if item.name in database.list_collection_names(filter={"name": item.name}):
+                taken.append(item)
+    if taken and not drop:
+        raise BackupError(
+            f"Already there: {', '.join(map(str, taken))}. Nothing was written. Replace them with "
+            "--drop."
+        )
+    for item in taken:
+        with _told(f"drop {item}"):
+            client[item.database].drop_collection(item.name)
+
+
+def _create(client: MongoClient[Any], item: DumpedCollection) -> None:
+    options = {key: value for key, value in item.options.items() if key not in _OPTIONS_NOT_MADE}
+    database = client.get_database(item.database, write_concern=_MAJORITY)
+    database.command("create", item.name, **options)
+
+
+def _index(index: Mapping[str, Any]) -> dict[str, Any]:
+    """An index as it can be made today: releases before 4.2 kept options that are none any more."""
+    return {key: value for key, value in index.items() if key not in _INDEX_FIELDS_NOT_MADE}
+
+
+def _insert(dump: Dump, client: MongoClient[Any], wanted: set[str], progress: Progress) -> int:
+    """Documents are gathered by collection: an archive has those of several in turns."""
+    gathered: dict[tuple[str, str], list[RawBSONDocument]] = {}
+    sizes: dict[tuple[str, str], int] = {}
+    written = 0
+
+    def flush(place: tuple[str, str]) -> None:
+        nonlocal written
+        batch = gathered.pop(place)
+        sizes.pop(place)
+        database, name = place
+        with _told(f"write documents of {database}.{name}"):
+            into = client[database].get_collection(name, write_concern=_MAJORITY)
+            into.insert_many(batch, ordered=False, bypass_document_validation=True)
+        written += len(batch)
+
+    for block in dump.blocks():
+        place = (block.database, block.collection)
+        if ".".join(place) in wanted:
+            for document in block.documents:
+                gathered.setdefault(place, []).append(document)
+                sizes[place] = sizes.get(place, 0) + len(document.raw)
+                if len(gathered[place]) >= _BATCH or sizes[place] >= _BATCH_BYTES:
+                    flush(place)
+        progress(block.read)
+    for place in list(gathered):
+        flush(place)
+    return written
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Errors of the server become ours, without the documents that they quote."""
+    try:
+        yield
+    except BulkWriteError as error:
+        code = (error.details["writeErrors"] or [{"code": "a write concern's"}])[0]["code"]
+        raise BackupError(f"Cannot {what}: the server refused one, error {code}.") from None
+    except PyMongoError as error:
+        raise BackupError(f"Cannot {what}: {error}") from error
