@@ -1,0 +1,1 @@
+"""What nodes write into their logs: found by time, read without loading whole files, masked."""
