@@ -1,0 +1,2 @@
+"""What would make an instance faster or smaller (docs/advice.md): pure rules over what logs and
+servers say."""
