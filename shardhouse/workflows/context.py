@@ -2,21 +2,26 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
-from shardhouse.domain.model import Group, Instance
-from shardhouse.engines import Catalogue
-from shardhouse.errors import StepError
+from shardhouse.backups.archive import Archive, open_archive
+from shardhouse.backups.storage.interface import Storage
+from shardhouse.domain.model import Group, GroupType, Instance, MemberRole
+from shardhouse.engines import Builds, Catalogue
+from shardhouse.errors import MongoError, StepError
 from shardhouse.mongo.admin import Access, Clients
 from shardhouse.mongo.replica_set import SetPlan
 from shardhouse.nodes.runtime import NodeRef, Runtime
 from shardhouse.settings import Settings
 from shardhouse.store import instances, sealed
 from shardhouse.store.database import Database
+from shardhouse.store.reserve import Reserve
 from shardhouse.store.vault import Vault
-from shardhouse.workflows import launch
+from shardhouse.workflows import authorities, launch
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,7 +40,14 @@ class Context:
     database: Database
     vault: Vault
     runtime: Runtime
-    engines: Catalogue
+    builds: Builds
+    reserve: Reserve
+    storage: Storage
+
+    @property
+    def engines(self) -> Catalogue:
+        """The MongoDB builds that are here now."""
+        return self.builds.catalogue()
 
     def instance(self, instance_id: str) -> Instance:
         """An instance as the store has it now. Raises StepError if there is none."""
@@ -50,10 +62,27 @@ class Context:
         with self.database.read() as connection:
             return sealed.load(connection, self.vault, instance_id)
 
+    def archive(self, instance_id: str) -> Archive:
+        """Where the instance's backups are. Raises BackupError."""
+        return open_archive(self.storage, self.vault, instance_id)
+
     def clients(self, instance: Instance, **timeouts: float) -> Clients:
-        """Connections to the instance's nodes as `__system`; the caller closes them."""
-        key = self.secrets(instance.id)[launch.KEY]
-        return Clients(Access(key, launch.authority_file(self.runtime, instance)), **timeouts)
+        """Connections to the instance's nodes as `__system`; the caller closes them. MongoError for
+        an instance whose creation has hardly begun."""
+        key = self.secrets(instance.id).get(launch.KEY)
+        if key is None:
+            raise MongoError(f"Instance {instance.id} is being created: it has no key file yet.")
+        return Clients(Access(key, self.authority_file(instance)), **timeouts)
+
+    def authority(self, instance: Instance) -> str | None:
+        """Certificates (PEM) of the authorities that clients of the instance should trust; None
+        where it has no TLS."""
+        return launch.trusted(self.secrets(instance.id)) if instance.ssl else None
+
+    def authority_file(self, instance: Instance) -> Path | None:
+        """The same as a file, which drivers need: it is written where it is missing or another."""
+        content = self.authority(instance)
+        return None if content is None else authorities.file(self.settings, instance.id, content)
 
 
 def set_plan(group: Group) -> SetPlan:
@@ -61,8 +90,17 @@ def set_plan(group: Group) -> SetPlan:
     return SetPlan(
         group.replica_set,
         tuple(node.host for node in group.nodes),
-        config_server=group.type == "config",
+        config_server=group.type is GroupType.CONFIG,
+        hidden=next((n.host for n in group.nodes if n.member is MemberRole.HIDDEN), None),
+        read_replicas={node.host: node.delay for node in group.read_replicas},
+        names=tuple(node.client_host for node in group.nodes if node.dns_name),
     )
+
+
+def user_group(instance: Instance) -> Group:
+    """The group that holds the instance's users."""
+    configs = instance.of_type(GroupType.CONFIG)
+    return configs[0] if configs else instance.groups[0]
 
 
 def refs(instance: Instance) -> list[NodeRef]:
@@ -70,12 +108,14 @@ def refs(instance: Instance) -> list[NodeRef]:
     return [NodeRef(instance.id, node.id) for node in instance.nodes]
 
 
-def at_once(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Do `work` for all items in parallel; results in their order. Waits for all, then raises the
-    first error, so that no work goes on behind a step that failed."""
+def parallel_map(work: Callable[[T], R], items: Iterable[T], at_once: int = 32) -> list[R]:
+    """Do `work` for all items in parallel, `at_once` of them at a time; results in their order.
+    Waits for all, then raises the first error, so that no work goes on behind a step that
+    failed."""
     todo = list(items)
     if not todo:
         return []
-    with ThreadPoolExecutor(max_workers=min(32, len(todo))) as pool:
-        futures = [pool.submit(work, item) for item in todo]
+    with ThreadPoolExecutor(max_workers=min(at_once, len(todo))) as pool:
+        # Each in a copy of our context: the limit of an operation holds in all its threads.
+        futures = [pool.submit(copy_context().run, work, item) for item in todo]
     return [future.result() for future in futures]

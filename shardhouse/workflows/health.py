@@ -1,18 +1,22 @@
 """How the nodes of an instance are: asked of MongoDB, and written to the store where it differs."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 
 import structlog
 from sqlalchemy import Connection
 
-from shardhouse.domain.model import Group, GroupType, Instance, Role, Status
+from shardhouse.domain import events
+from shardhouse.domain.events import InstanceEvent
+from shardhouse.domain.model import Group, GroupType, Instance, Node, Role, Status
+from shardhouse.domain.transitions import SERVING, Event, after
 from shardhouse.mongo import status
 from shardhouse.mongo.admin import Clients
 from shardhouse.mongo.status import MemberStatus
-from shardhouse.nodes.runtime import NodeRef
+from shardhouse.store import events as event_store
 from shardhouse.store import instances
-from shardhouse.workflows import processes
-from shardhouse.workflows.context import Context, now
+from shardhouse.workflows import disk
+from shardhouse.workflows.context import Context, now, refs
 
 AWAY = "its process is not running"
 log = structlog.get_logger()
@@ -39,18 +43,18 @@ def all_well(instance: Instance, clients: Clients) -> dict[str, MemberStatus] | 
     return seen if all(member.healthy for member in seen.values()) else None
 
 
-def verdict(instance: Instance, seen: Health) -> Status:
-    """`normal` if clients can read and write everywhere: each set has a primary and a majority of
-    healthy members, and at least one router answers."""
+def verdict(instance: Instance, seen: Health) -> Event:
+    """WELL if clients can read and write everywhere: each set has a primary and a majority of
+    healthy members, read replicas not counted, and at least one router answers. Else BROKEN."""
     for group in instance.groups:
-        members = [seen[node.id] for node in group.nodes]
+        members = [seen[node.id] for node in group.members]
         healthy = sum(member.healthy for member in members)
         if group.type is GroupType.MONGOS:
             if not healthy:
-                return Status.ABNORMAL
+                return Event.BROKEN
         elif 2 * healthy <= len(members) or Role.PRIMARY not in {m.role for m in members}:
-            return Status.ABNORMAL
-    return Status.NORMAL
+            return Event.BROKEN
+    return Event.WELL
 
 
 def changes(instance: Instance, seen: Health) -> dict[str, MemberStatus]:
@@ -58,25 +62,23 @@ def changes(instance: Instance, seen: Health) -> dict[str, MemberStatus]:
     return {
         node.id: seen[node.id]
         for node in instance.nodes
-        if (node.status, node.role) != (node_status(seen[node.id]), seen[node.id].role)
+        if (node.status, node.role) != (_status(instance, node, seen), seen[node.id].role)
     }
 
 
 def write(connection: Connection, instance: Instance, seen: Health) -> None:
     """Store the nodes' status and role where they differ."""
-    for node_id, member in changes(instance, seen).items():
-        instances.set_node(
-            connection, instance.id, node_id, status=node_status(member), role=member.role
-        )
+    changed = changes(instance, seen)
+    for node in instance.nodes:
+        if node.id in changed:
+            values = {"status": _status(instance, node, seen), "role": seen[node.id].role}
+            instances.set_node(connection, instance.id, node.id, **values)
 
 
-def dead_nodes(context: Context, instance: Instance) -> set[str]:
-    """Ids of the nodes that have no process."""
-    return {
-        node.id
-        for node in instance.nodes
-        if not context.runtime.state(NodeRef(instance.id, node.id)).running
-    }
+def dead_nodes(context: Context, instance: Instance) -> dict[str, str]:
+    """Ids of the nodes that have no process, and why they have none, as far as it is known."""
+    states = {ref.node_id: context.runtime.state(ref) for ref in refs(instance)}
+    return {node_id: state.exit_reason for node_id, state in states.items() if not state.running}
 
 
 def note_dead(context: Context, instance: Instance) -> None:
@@ -90,20 +92,31 @@ def note_dead(context: Context, instance: Instance) -> None:
         write_all(context, instance, seen | _gone(instance, dead))
 
 
-def write_all(context: Context, instance: Instance, seen: Health) -> None:
+def write_all(context: Context, instance: Instance, seen: Health, *, held: bool = False) -> None:
     """Store nodes and instance as they were seen, unless the instance is gone meanwhile. What died
-    since it was asked is known better here."""
+    since it was asked is known better here. `held` says that writes of users are held off. While a
+    job works on the instance, its status stays: clients that wait for the job give up when they see
+    any but `normal`."""
     seen = {**seen, **_gone(instance, dead_nodes(context, instance))}
     changed = changes(instance, seen)
-    judged = verdict(instance, seen)
+    full = held or disk.is_full(context, instance) or disk.volumes_full(context.settings, instance)
+    event = Event.FULL if full else verdict(instance, seen)
+    judged = after(instance.status, event)
     if not changed and judged is instance.status:
         return
     with context.database.write() as connection:
         current = instances.load(connection, instance.id)
-        if current is None or current.status not in processes.SERVING:
+        if current is None or current.status not in SERVING:
             return
         write(connection, current, seen)
-        instances.set_status(connection, instance.id, judged, now())
+        moment = now()
+        event_store.record(connection, _news(current, seen, moment))
+        if current.action:  # the job decides what becomes of the instance
+            judged = instance.status
+        else:
+            news = events.of_status(current, after(current.status, event), moment)
+            event_store.record(connection, news)
+            instances.record(connection, instance.id, event, moment)
     for node_id, member in changed.items():
         log.info(
             "node changed",
@@ -127,6 +140,30 @@ def node_status(member: MemberStatus) -> Status:
     return Status.NORMAL if member.healthy else Status.ABNORMAL
 
 
+def _news(instance: Instance, seen: Health, moment: datetime) -> list[InstanceEvent]:
+    """What the status and role of nodes mean that differ from what is stored."""
+    return [
+        event
+        for node in instance.nodes
+        if node.id in seen
+        for event in events.of_node(
+            instance,
+            node,
+            _status(instance, node, seen),
+            seen[node.id].role,
+            seen[node.id].detail,
+            moment,
+        )
+    ]
+
+
+def _status(instance: Instance, node: Node, seen: Health) -> Status:
+    """What is to be stored: while a job works on a node, the job's word stays."""
+    if instance.action and node.status.at_work:
+        return node.status
+    return node_status(seen[node.id])
+
+
 def _ask_group(group: Group, clients: Clients, down: Collection[str]) -> tuple[MemberStatus, ...]:
     up = [node.host for node in group.nodes if node.id not in down]
     if group.type is GroupType.MONGOS:
@@ -139,9 +176,13 @@ def _ask_group(group: Group, clients: Clients, down: Collection[str]) -> tuple[M
     )
 
 
-def _gone(instance: Instance, dead: Collection[str]) -> dict[str, MemberStatus]:
+def _gone(instance: Instance, dead: Mapping[str, str]) -> dict[str, MemberStatus]:
     return {
-        node.id: MemberStatus(node.host, Role.UNKNOWN, False, AWAY)
+        node.id: MemberStatus(node.host, Role.UNKNOWN, False, _away(dead[node.id]))
         for node in instance.nodes
         if node.id in dead
     }
+
+
+def _away(reason: str) -> str:
+    return f"{AWAY} ({reason.rstrip('.')})" if reason else AWAY

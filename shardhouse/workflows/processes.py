@@ -2,15 +2,19 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
 from shardhouse.domain.model import Group, Instance, Node, Status
+from shardhouse.domain.transitions import SERVING
+from shardhouse.engines import Engine
 from shardhouse.errors import StepError
 from shardhouse.mongo.wait import Deadline
-from shardhouse.nodes.runtime import NodeRef
+from shardhouse.nodes.runtime import Command, NodeRef
 from shardhouse.store import instances
-from shardhouse.workflows.context import Context, at_once, refs
+from shardhouse.workflows.context import Context, parallel_map, refs
 from shardhouse.workflows.launch import Launch
 
 STOP_GRACE = 30.0
@@ -20,52 +24,102 @@ RESTARTS = 2
 _LOOK = 0.25
 log = structlog.get_logger()
 
-#: Instances in these states have processes that should run.
-SERVING = frozenset({Status.NORMAL, Status.ABNORMAL, Status.DATA_DISK_FULL, Status.ENLARGE_FAIL})
-
 
 def serving(context: Context) -> list[Instance]:
-    """The instances whose processes should run, of all projects."""
+    """The instances whose processes should run, of all projects, without the nodes that a job is
+    still adding to them."""
     with context.database.read() as connection:
-        return instances.live(connection, SERVING)
+        return [_without_new(instance) for instance in instances.live(connection, SERVING)]
 
 
-def launcher(context: Context, instance: Instance) -> Launch:
-    """How the instance's nodes are started. Raises EngineError if its build is not here."""
-    sharded = instance.mode == "Sharding"
-    engine = context.engines.for_version(instance.version, sharded=sharded)
+def _without_new(instance: Instance) -> Instance:
+    if all(node.status is not Status.CREATING for node in instance.nodes):
+        return instance
+    groups = [
+        replace(group, nodes=tuple(n for n in group.nodes if n.status is not Status.CREATING))
+        for group in instance.groups
+    ]
+    return replace(instance, groups=tuple(group for group in groups if group.nodes))
+
+
+def launcher(context: Context, instance: Instance, engine: Engine | None = None) -> Launch:
+    """How the instance's nodes are started: with the build it runs on, whatever others have come
+    since, or with another `engine`. Raises EngineError if the build is not here."""
+    if engine is None:
+        engine = context.engines.build(instance.engine_build, instance.engine_version)
     settings = context.settings
     return Launch(engine, settings.memory_scale, settings.router_metrics_port)
 
 
-def ensure_all(context: Context, instance: Instance) -> None:
-    """Every process of the instance runs: adopted, or started. Returns before they answer."""
-    launch = launcher(context, instance)
+def ensure_all(context: Context, instance: Instance, launch: Launch | None = None) -> None:
+    """Every process of the instance runs: adopted as it is, or started, with its own build where
+    no `launch` is given. Returns before they answer."""
+    starter = launch or launcher(context, instance)
 
     def ensure(pair: tuple[Group, Node]) -> None:
-        ensure_one(context, instance, *pair, launch)
+        ensure_one(context, instance, *pair, starter)
 
-    at_once(ensure, [(group, node) for group in instance.groups for node in group.nodes])
+    parallel_map(ensure, [(group, node) for group in instance.groups for node in group.nodes])
 
 
 def ensure_one(
     context: Context, instance: Instance, group: Group, node: Node, launch: Launch
 ) -> None:
     """One node's process runs."""
+    context.runtime.ensure_process(*_wanted(context, instance, group, node, launch))
+
+
+def is_current(
+    context: Context, instance: Instance, group: Group, node: Node, launch: Launch
+) -> bool:
+    """Whether one node's process runs, with the command that it should run."""
+    return context.runtime.runs(*_wanted(context, instance, group, node, launch))
+
+
+def revive(context: Context, instance: Instance, group: Group, node: Node, launch: Launch) -> None:
+    """One node's process runs, unless a job has taken the instance since it was read: the job
+    decides what its nodes run. The store is asked at the last moment, so that a job which comes
+    later finds the process there."""
+    ref, command = _wanted(context, instance, group, node, launch)
+    context.runtime.ensure_process(ref, command, allowed=lambda: is_idle(context, instance))
+
+
+def _wanted(
+    context: Context, instance: Instance, group: Group, node: Node, launch: Launch
+) -> tuple[NodeRef, Command]:
+    """A node as the runtime names it, and what it should run."""
     ref = NodeRef(instance.id, node.id)
-    command = launch.command(instance, group, node, context.runtime.volume(ref))
-    context.runtime.ensure_process(ref, command)
+    return ref, launch.command(instance, group, node, context.runtime.volume(ref))
+
+
+def is_idle(context: Context, instance: Instance) -> bool:
+    """Whether the instance still should serve, on the same build, and no job works on it."""
+    with context.database.read() as connection:
+        current = instances.load(connection, instance.id)
+    return (
+        current is not None
+        and current.status in SERVING
+        and not current.action
+        and current.engine_build == instance.engine_build
+    )
 
 
 def stop_all(context: Context, instance: Instance, grace: float = STOP_GRACE) -> None:
     """No process of the instance runs."""
-    at_once(lambda ref: context.runtime.stop(ref, grace), refs(instance))
+    parallel_map(lambda ref: context.runtime.stop(ref, grace), refs(instance))
 
 
-def deadline(context: Context, instance: Instance) -> Deadline:
-    """A deadline that looks after the processes meanwhile: one that died is started again, and one
-    that does not stay up ends the wait."""
-    launch = launcher(context, instance)
+def deadline(
+    context: Context,
+    instance: Instance,
+    launch: Launch | None = None,
+    seconds: float | None = None,
+    also: Callable[[], None] = lambda: None,
+) -> Deadline:
+    """A deadline that looks after the processes meanwhile: one that died is started again, with its
+    own build where no `launch` is given, and one that does not stay up ends the wait. So does what
+    `also` raises, which is called as often."""
+    starter = launch or launcher(context, instance)
     starts = Counter[str]()
     last_look = time.monotonic()
 
@@ -74,6 +128,7 @@ def deadline(context: Context, instance: Instance) -> Deadline:
         if time.monotonic() - last_look < _LOOK:
             return
         last_look = time.monotonic()
+        also()
         for group in instance.groups:
             for node in group.nodes:
                 state = context.runtime.state(NodeRef(instance.id, node.id))
@@ -81,9 +136,9 @@ def deadline(context: Context, instance: Instance) -> Deadline:
                     continue
                 reason = state.exit_reason or "no reason found"
                 if starts[node.id] == RESTARTS:
-                    raise StepError(f"Node {node.name} ended: {reason}")
+                    raise StepError(f"Node {node.name} does not stay up: {reason}")
                 starts[node.id] += 1
                 log.warning("node died", instance=instance.id, node=node.id, reason=reason)
-                ensure_one(context, instance, group, node, launch)
+                ensure_one(context, instance, group, node, starter)
 
-    return Deadline(context.settings.create_timeout, check)
+    return Deadline(context.settings.create_timeout if seconds is None else seconds, check)

@@ -1,4 +1,5 @@
-"""Keeps the processes of serving instances alive: a death is told at once, and mended.
+"""Keeps the processes of serving instances alive: a death is told at once, and mended. On a full
+disk nothing is started; that waits until there is room.
 
 One thread. It sleeps until the runtime tells of a death or a restart is due. It never asks a
 database anything, so no frozen node can hold it up.
@@ -15,8 +16,8 @@ import structlog
 from shardhouse.domain.model import Group, Instance, Node
 from shardhouse.errors import ShardhouseError
 from shardhouse.nodes.runtime import NodeRef
-from shardhouse.workflows import health, processes
-from shardhouse.workflows.context import Context
+from shardhouse.workflows import disk, health, processes
+from shardhouse.workflows.context import Context, refs
 
 FIRST_DELAY = 0.5
 """Seconds before a died process is started again; doubled at each further death."""
@@ -29,7 +30,7 @@ log = structlog.get_logger()
 
 
 @dataclass
-class Patience:
+class Backoff:
     """Back-off of one node: when it may be started again, and how long to wait next time."""
 
     due: float = 0.0
@@ -43,19 +44,20 @@ class Patience:
         self.delay = min(LONGEST_DELAY, self.delay * 2)
 
 
-class Keeper:
-    """Starts again what died. `on_change` is called after a death was written."""
+class Supervisor:
+    """Starts again what died. `on_change` is called with the id of an instance after a death in it
+    was written, and after a start."""
 
-    def __init__(self, context: Context, on_change: Callable[[], None]) -> None:
+    def __init__(self, context: Context, on_change: Callable[[str], None]) -> None:
         self._context = context
         self._on_change = on_change
         self._deaths: SimpleQueue[NodeRef | None] = SimpleQueue()
         self._watched: set[NodeRef] = set()
-        self._waiting: dict[NodeRef, Patience] = {}
+        self._waiting: dict[NodeRef, Backoff] = {}
         self._down: set[NodeRef] = set()
-        self._thread = Thread(target=self._run, name="keeper", daemon=True)
+        self._thread = Thread(target=self._run, name="supervisor", daemon=True)
 
-    def take_stock(self) -> None:
+    def note_stopped_nodes(self) -> None:
         """Note what is down, before anything is started and before a client is answered."""
         for instance in processes.serving(self._context):
             health.note_dead(self._context, instance)
@@ -74,7 +76,7 @@ class Keeper:
             try:
                 self._look()
             except Exception:
-                log.exception("keeper failed; it goes on")
+                log.exception("supervisor failed; it goes on")
             try:
                 died = self._deaths.get(timeout=self._pause())
             except Empty:
@@ -94,7 +96,9 @@ class Keeper:
         self._forget({instance.id for instance in serving})
         for instance in serving:
             # A job on the instance looks after its processes itself.
-            if not instance.action:
+            if instance.action:
+                self._down.difference_update(refs(instance))
+            else:
                 self._attend_all(instance)
 
     def _attend_all(self, instance: Instance) -> None:
@@ -110,25 +114,28 @@ class Keeper:
         if state.running:
             self._watch(ref)
             return
-        patience = self._waiting.setdefault(ref, Patience())
+        patience = self._waiting.setdefault(ref, Backoff())
         moment = time.monotonic()
         if ref not in self._down:
             patience.died(moment)
             self._down.add(ref)
             log.warning("node died", instance=instance.id, node=node.id, reason=state.exit_reason)
             health.note_dead(self._context, instance)
-            self._on_change()
+            self._on_change(instance.id)
         if moment < patience.due:
+            return
+        if disk.is_full(self._context, instance):
+            patience.due = moment + INTERVAL
             return
         try:
             launch = processes.launcher(self._context, instance)
-            processes.ensure_one(self._context, instance, group, node, launch)
+            processes.revive(self._context, instance, group, node, launch)
         except ShardhouseError as error:
             patience.died(moment)
             log.warning("not started", instance=instance.id, node=node.id, reason=error.message)
         else:
             self._watch(ref)
-            self._on_change()
+            self._on_change(instance.id)
 
     def _watch(self, ref: NodeRef) -> None:
         self._down.discard(ref)

@@ -1,0 +1,118 @@
+"""Judges alarm rules by the values that were measured, and tells a webhook what has changed.
+
+A message that could not be delivered is sent at a later look, unless the alarm is over by then; of
+one that was delivered right before a crash there may be a second one.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import httpx
+import structlog
+
+from shardhouse.domain import metric_dimensions
+from shardhouse.domain.alarm import AlarmState, due
+from shardhouse.domain.metrics import NAMESPACE
+from shardhouse.store import instances
+from shardhouse.store.database import Database
+from shardhouse.store.metric_ring import MetricRing
+from shardhouse.store.neighbours.records import Alarm
+from shardhouse.store.neighbours.rows import ALARMS
+from shardhouse.workflows.context import now
+from shardhouse.workflows.periodic import Periodic
+
+INTERVAL = 30.0
+"""Seconds between two looks."""
+PATIENCE = 5.0
+"""Seconds that the webhook has to answer."""
+log = structlog.get_logger()
+
+
+class Alarms(Periodic):
+    """Looks at all rules that are switched on. Without a `webhook` states change and nobody is
+    told."""
+
+    def __init__(self, database: Database, ring: MetricRing, webhook: str | None) -> None:
+        super().__init__("alarms", INTERVAL, lambda: self.look(time.time()))
+        self._database = database
+        self._ring = ring
+        self._webhook = webhook
+
+    def look(self, moment: float) -> None:
+        """Judge every rule as of a moment (seconds since 1970), and tell what is to be told."""
+        with self._database.read() as connection:
+            rules = ALARMS.find(connection, enabled=True)
+            owners = {rule.project_id for rule in rules}
+            own = {id: instances.of_project(connection, id) for id in owners}
+        told = self._webhook is not None
+        for rule in rules:
+            about = None
+            if rule.namespace == NAMESPACE:
+                about = metric_dimensions.resource_of(rule.pairs, own[rule.project_id])
+            found = self._periods(rule, about, moment)
+            judged = self._judge(rule, found)
+            if told and judged.action_enabled and self._is_due(judged):
+                told = self._tell(judged, found[-1])  # else there is nobody to be told the rest
+                if told:
+                    self._change(judged, {"told": judged.state, "told_at": now()})
+
+    def _periods(self, rule: Alarm, about: str | None, moment: float) -> list[float]:
+        if about is None:
+            return []
+        name = rule.metric_name
+        found = self._ring.read({about: {name}}, *rule.rule.span(moment))
+        return rule.rule.periods(found[about][name])
+
+    def _judge(self, rule: Alarm, found: list[float]) -> Alarm:
+        state = rule.rule.judge(found)
+        if state is None or state == rule.state:
+            return rule
+        log.info("alarm changed", alarm=rule.id, state=state, metric=rule.metric_name)
+        changes: dict[str, Any] = {"state": state, "state_at": now()}
+        if state is not AlarmState.NO_DATA and not rule.tells(state):
+            changes["told"] = state  # there is nobody to be told, and the next one is a new one
+        self._change(rule, changes)
+        return replace(rule, **changes)
+
+    def _is_due(self, rule: Alarm) -> bool:
+        state, told = AlarmState(rule.state), AlarmState(rule.told)
+        return rule.tells(state) and due(state, told, rule.told_at, rule.rule, now())
+
+    def _tell(self, rule: Alarm, value: float) -> bool:
+        assert self._webhook is not None
+        try:
+            answer = httpx.post(self._webhook, json=message(rule, value, now()), timeout=PATIENCE)
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            # Its text has the address, which may hold a secret.
+            log.warning("alarm not delivered", alarm=rule.id, reason=type(error).__name__)
+            return False
+        return True
+
+    def _change(self, rule: Alarm, changes: Mapping[str, Any]) -> None:
+        with self._database.write() as connection:
+            ALARMS.note(connection, rule.id, changes)
+
+
+def message(rule: Alarm, value: float, moment: datetime) -> dict[str, Any]:
+    """What the webhook is told."""
+    return {
+        "alarm_id": rule.id,
+        "alarm_name": rule.name,
+        "alarm_description": rule.description,
+        "alarm_level": rule.level,
+        "alarm_state": rule.state,
+        "project_id": rule.project_id,
+        "time": moment.isoformat(),
+        "metric": {
+            "namespace": rule.namespace,
+            "metric_name": rule.metric_name,
+            "dimensions": list(rule.dimensions),
+        },
+        "condition": dict(rule.condition),
+        "value": value,
+        "topics": rule.topics(rule.state),
+    }
