@@ -1,32 +1,54 @@
-"""Who calls, for both applications: decided before anything of the request is parsed.
+"""Who calls, and from where, for both applications: decided before anything is parsed.
 
 A route depends on `dds_caller("dds:instance:create")` or on `iam_caller` and gets a `Caller`. The
-raw body is read once, here; `dds_body` and `iam_body` parse it for the handlers that want one.
-Routes must not declare body models: FastAPI would parse those before it asks who calls.
+raw body is read once, here, and only for somebody who is known or at least signs; `dds_body` and
+`iam_body` parse it for the handlers that want one. Routes must not declare body models: FastAPI
+would parse those before it asks who calls.
 """
 
+import asyncio
+import ipaddress
 import json
 import math
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from shardhouse import error_codes as codes
+from shardhouse.api.bodies import (
+    ANONYMOUS_BODY_LIMIT,
+    BODY_LIMIT,
+    check_announced,
+    read_body,
+)
 from shardhouse.errors import DdsError, GatewayError, IamError, bad_parameter
+from shardhouse.iam import signatures
 from shardhouse.iam.caller import Caller
 from shardhouse.iam.refusals import unauthenticated
 from shardhouse.iam.service import Iam
 from shardhouse.iam.signatures import SignedRequest
 
-__all__ = ["Caller", "dds_body", "dds_caller", "iam_body", "iam_caller"]
+__all__ = [
+    "Caller",
+    "dds_body",
+    "dds_caller",
+    "gateway_caller",
+    "iam_body",
+    "iam_caller",
+    "in_turn",
+]
 
-#: What the gateway accepts at most (errors.md: APIGW.0201, "body over 12 MB").
-BODY_LIMIT = 12 * 1024 * 1024
+T = TypeVar("T")
+
 PROJECT_ID = re.compile(r"[0-9a-f]{32}")
-TOO_LARGE = 413
+TOO_MANY = 429
+PAUSE_SECONDS = 1.0
 READING_METHODS = ("GET", "HEAD")
+#: The gateway's codes by status; the rest of what authentication refuses is a 401.
+GATEWAY_CODES = {413: codes.BAD_REQUEST, 429: codes.THROTTLED}
 
 Dependency = Callable[[Request], Awaitable[Caller]]
 
@@ -36,50 +58,72 @@ def iam_of(request: Request) -> Iam:
     return cast(Iam, request.app.state.iam)
 
 
-async def read_body(request: Request) -> bytes:
-    """The raw body, read once and kept in `request.state.body`. Raises IamError 413."""
-    kept = getattr(request.state, "body", None)
-    if kept is not None:
-        return cast(bytes, kept)
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > BODY_LIMIT:
-        raise _too_large()
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            raise _too_large()
-    request.state.body = bytes(body)
-    return bytes(body)
-
-
 async def dds_body(request: Request) -> dict[str, Any]:
     """The JSON object in the body of a DDS call, empty when the body is. To be declared after the
     caller. Raises DdsError 400 DBS.200001.
     """
     try:
-        return _json_object(await read_body(request))
+        return _json_object(await read_body(request, BODY_LIMIT))
     except ValueError as error:
         raise bad_parameter("body", str(error)) from None
 
 
 async def iam_body(request: Request) -> dict[str, Any]:
     """The JSON object in the body of an IAM call, empty when the body is. To be declared after
-    the caller. Raises IamError 400.
+    the caller: without one, the body is that of somebody unknown. Raises IamError 400, 413.
     """
     try:
-        return _json_object(await read_body(request))
+        return _json_object(await read_body(request, ANONYMOUS_BODY_LIMIT))
     except ValueError as error:
         raise IamError(f"body: {error}") from None
 
 
 async def iam_caller(request: Request) -> Caller:
     """The caller of an IAM path. With a signature, `X-Project-Id` chooses the scope: a project,
-    or the user's domain without it. Raises IamError 401.
+    or the user's domain without it.
+
+    Raises IamError: 401, and 403 for a change with a temporary key. What such a key may make in
+    IAM (keys, passwords, users, role assignments) would outlive it, so it may only read.
     """
-    body = await read_body(request)
-    project_id = request.headers.get("x-project-id") or None
-    return await run_in_threadpool(_authenticate, request, body, project_id)
+    caller = await _authenticate(request, request.headers.get("x-project-id") or None)
+    if caller.how == "temporary_key" and request.method not in READING_METHODS:
+        raise IamError(
+            "A temporary access key can only read in IAM; use a token or a permanent access key.",
+            status=403,
+        )
+    return caller
+
+
+async def in_turn(
+    request: Request, operation: Callable[[], T], *, check: Callable[[], None] = lambda: None
+) -> T:
+    """Run an operation that hashes a password: one at a time, sources in turn. `check` is asked
+    before it waits for its turn.
+
+    Raises IamError 429 when too many wait, after a pause: a client that does not keep to
+    Retry-After comes back once a second then, and not as fast as it can.
+    """
+    try:
+        check()
+        return await iam_of(request).turns.run(source_of(request), operation)
+    except IamError as error:
+        if error.status == TOO_MANY:
+            await asyncio.sleep(PAUSE_SECONDS)
+        raise
+
+
+def source_of(request: Request) -> str:
+    """Where the request came from: the peer's address, or what a trusted proxy says it is. Of an
+    IPv6 address its network of 64 bits, within which one host has as many as it likes.
+    """
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address), 64), strict=False))
 
 
 def dds_caller(action: str, *, reads: bool | None = None) -> Dependency:
@@ -94,38 +138,52 @@ def dds_caller(action: str, *, reads: bool | None = None) -> Dependency:
     """
 
     async def dependency(request: Request) -> Caller:
-        try:
-            body = await read_body(request)
-            project_id = request.path_params["project_id"]
-            caller = await run_in_threadpool(_authenticate, request, body, project_id)
-        except IamError as error:
-            code = "APIGW.0201" if error.status == TOO_LARGE else "APIGW.0301"
-            raise GatewayError(code, error.message, status=error.status) from None
+        project_id = request.path_params["project_id"]
+        caller = await gateway_caller(request, project_id, BODY_LIMIT)
         _check_project(caller, project_id)
         only_reads = request.method in READING_METHODS if reads is None else reads
         if not (caller.may_write or (only_reads and caller.may_read)):
             raise DdsError(
-                "DBS.280063",
+                codes.NO_PERMISSION,
                 f"User {caller.user_name} has no permission for {action} on project {project_id}.",
-                status=403,
             )
         return caller
 
     return dependency
 
 
-def _authenticate(request: Request, body: bytes, project_id: str | None) -> Caller:
-    """By token where there is one, by signature otherwise. Raises IamError 401."""
+async def gateway_caller(request: Request, project_id: str | None, limit: int) -> Caller:
+    """The caller of a service other than IAM, in the scope that the token or the signature has;
+    bodies have at most `limit` bytes. Raises GatewayError 401, 413, 429.
+    """
+    try:
+        return await _authenticate(request, project_id, limit)
+    except IamError as error:
+        code = GATEWAY_CODES.get(error.status, codes.NOT_AUTHENTICATED)
+        raise GatewayError(code, error.message, status=error.status) from None
+
+
+async def _authenticate(
+    request: Request, project_id: str | None, limit: int = BODY_LIMIT
+) -> Caller:
+    """By token where there is one, by signature otherwise; the body is read for its sender.
+    Raises IamError 401, 413.
+    """
     iam = iam_of(request)
+    check_announced(request, limit)
     token = request.headers.get("x-auth-token")
     if token:
-        return iam.tokens.authenticate(token).caller
+        caller = (await run_in_threadpool(iam.tokens.authenticate, token)).caller
+        await read_body(request, limit)
+        return caller
     authorization = request.headers.get("authorization")
     if not authorization:
         raise unauthenticated("x-auth-token not found")
+    signatures.parse(authorization)
+    signed = signed_request(request, await read_body(request, limit))
     security_token = request.headers.get("x-security-token")
-    return iam.access_keys.authenticate(
-        signed_request(request, body), authorization, security_token, project_id
+    return await run_in_threadpool(
+        iam.access_keys.authenticate, signed, authorization, security_token, project_id
     )
 
 
@@ -144,7 +202,7 @@ def signed_request(request: Request, body: bytes) -> SignedRequest:
 def _check_project(caller: Caller, project_id: str) -> None:
     if not PROJECT_ID.fullmatch(project_id):
         raise DdsError(
-            "DBS.280408",
+            codes.PROJECT_ID_INVALID,
             f"project_id: {project_id} is not a project id (32 hexadecimal characters). Give the "
             "client the project's id, or its region so that it can look the id up.",
         )
@@ -152,15 +210,13 @@ def _check_project(caller: Caller, project_id: str) -> None:
         # 403, not 401: the credentials are good, and a 401 would make clients log in once more.
         scope = f"project {caller.project_id}" if caller.project_id else "no project"
         raise DdsError(
-            "DBS.200604",
+            codes.PROJECT_MISMATCH,
             f"The credentials are scoped to {scope}; ask for a token of project {project_id}.",
-            status=403,
         )
     if caller.project_id != project_id or not caller.roles:
         raise DdsError(
-            "DBS.280032",
+            codes.NO_ROLE,
             f"User {caller.user_name} has no role on project {project_id}.",
-            status=403,
         )
 
 
@@ -187,7 +243,3 @@ def _not_json(word: str) -> float:
 def _finite(text: str) -> float:
     number = float(text)
     return number if math.isfinite(number) else _not_json(text)
-
-
-def _too_large() -> IamError:
-    return IamError(f"The body is larger than {BODY_LIMIT // 2**20} MB.", status=TOO_LARGE)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests import requests
+from tests.builds import under_test
 from tests.installation import Installation
 
 #: A shape: a type, a list of one shape, or a dict of them; `object` is anything but absence.
@@ -50,6 +51,7 @@ NODE: Shape = {
     "role": str,
     "private_ip": str,
     "public_ip": str,
+    "host": str,
     "spec_code": str,
     "availability_zone": str,
 }
@@ -64,6 +66,7 @@ LIST_ITEM: Shape = {
     "datastore": {"type": str, "version": str, "patch_available": bool, "whole_version": str},
     "engine": str,
     "engine_version": str,
+    "engine_build": str,
     "memory_scale": float,
     "created": str,
     "updated": str,
@@ -75,6 +78,7 @@ LIST_ITEM: Shape = {
     "backup_strategy": {"start_time": str, "keep_days": int},
     "pay_mode": str,
     "maintenance_window": str,
+    "replica_set": str,
     "groups": [{"type": str, "volume": {"size": str, "used": str}, "nodes": [NODE]}],
     "time_zone": str,
     "actions": [str],
@@ -152,9 +156,10 @@ def test_job(installation: Installation, made: dict[str, Any]) -> None:
 
 def test_the_true_build_is_told(installation: Installation, made: dict[str, Any]) -> None:
     answer = installation.call("GET", "/instances", params={"id": made["id"]})
-    assert answer.headers["X-Shardhouse-Engine-Version"] == "6.0.5"
+    assert answer.headers["X-Shardhouse-Engine-Version"] == under_test().version
     (item,) = answer.json()["instances"]
-    assert (item["datastore"]["version"], item["engine_version"]) == ("3.4", "6.0.5")
+    assert (item["datastore"]["version"], item["engine_version"]) == ("3.4", under_test().version)
+    assert item["engine_build"] == under_test().name
 
 
 @pytest.mark.parametrize(
@@ -343,7 +348,9 @@ def test_flavors_on_both_paths(installation: Installation) -> None:
 
 def test_offers(installation: Installation) -> None:
     versions = installation.call("GET", "/datastores/DDS-Community/versions").json()
-    check(versions, {"versions": [str]})
+    served = {"Single": str, "ReplicaSet": str, "Sharding": str}
+    check(versions.pop("served_by")["3.4"], served)
+    check(versions, {"versions": [str], "builds": [str]})
     assert {"3.4", "4.0", "4.2", "4.4", "5.0"} <= set(versions["versions"])
     storage = installation.call("GET", "/storage-type").json()
     check(

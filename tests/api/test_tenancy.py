@@ -5,19 +5,16 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi.routing import APIRoute
 
-from shardhouse.api.dds import instances, jobs, offers
+from shardhouse.contract.call import Call, Method
+from shardhouse.contract.table import CALLS
 from tests import requests
 from tests.installation import Installation
 
-ROUTES = [
-    (method, route.path)
-    for module in (instances, jobs, offers)
-    for route in module.router.routes
-    if isinstance(route, APIRoute)
-    for method in sorted(route.methods or ())
-]
+#: Every call of the contract that belongs to a project.
+ROWS = [pytest.param(call, id=call.operation) for call in CALLS if "{project_id}" in call.path]
+OF_INSTANCES = [row for row in ROWS if "{instance_id}" in row.values[0].path]
+UNKNOWN = "0" * 32
 
 
 def administer(
@@ -60,77 +57,122 @@ def _role(installation: Installation, word: str) -> str:
 def made(installation: Installation) -> Iterator[dict[str, Any]]:
     created = installation.create(requests.single(name="tenant-one"))
     installation.wait_job(created["job_id"])
-    yield created
+    listed = installation.instance(created["id"])
+    assert listed is not None
+    yield created | {"node_id": listed["groups"][0]["nodes"][0]["id"]}
     installation.delete(created["id"])
 
 
-def _path(route: str, project_id: str, made: dict[str, Any]) -> str:
+def _path(call: Call, project_id: str, made: dict[str, Any]) -> str:
     values = {
         "project_id": project_id,
         "instance_id": made["id"],
+        "node_id": made["node_id"],
+        "job_id": made["job_id"],
+        "backup_id": f"{UNKNOWN}br02",
+        "config_id": f"{UNKNOWN}pr02",
         "datastore_name": "DDS-Community",
+        "action": "start",
+        "status": "on",
     }
-    return route.format(**values)
+    return call.path.format(**values)
 
 
-@pytest.mark.parametrize(("method", "route"), ROUTES)
+def _query(call: Call) -> dict[str, Any]:
+    """What the row's query has to have."""
+    values = {
+        "db_name": "shop",
+        "restore_time": "1764547200000",
+        "start_date": "2026-01-01T00:00:00+0000",
+        "end_date": "2026-01-02T00:00:00+0000",
+        "entity_id": f"{UNKNOWN}in02",
+        "start_time": "2026-01-01T00:00:00+0000",
+        "end_time": "2026-01-31T00:00:00+0000",
+    }
+    return {name: value for name, value in values.items() if name in call.query.model_fields}
+
+
+def _body(call: Call) -> dict[str, Any] | None:
+    """A body that the row accepts."""
+    if call.operation == "CreateInstance":
+        return requests.single()
+    body = dict(call.example)
+    return {call.wrapper: body} if call.wrapper else body or None
+
+
+@pytest.mark.parametrize("call", ROWS)
 def test_another_project_s_token_opens_no_route(
-    installation: Installation,
-    other_project: str,
-    made: dict[str, Any],
-    method: str,
-    route: str,
+    installation: Installation, other_project: str, made: dict[str, Any], call: Call
 ) -> None:
     admin = installation.admin
     token = installation.issue(admin["user_name"], admin["password"], other_project)
-    path = _path(route, installation.project_id, made)
-    answer = installation.call(method, path, token=token, json=requests.single())
+    path = _path(call, installation.project_id, made)
+    answer = installation.call(call.method, path, token=token, json=_body(call))
     assert (answer.status_code, answer.json()["error_code"]) == (403, "DBS.200604")
 
 
-@pytest.mark.parametrize(("method", "route"), ROUTES)
-def test_own_project_does_not_reach_another_s_instance(
-    installation: Installation,
-    other_project: str,
-    made: dict[str, Any],
-    method: str,
-    route: str,
+@pytest.mark.parametrize("call", OF_INSTANCES)
+def test_an_instance_of_another_project_does_not_exist(
+    installation: Installation, other_project: str, made: dict[str, Any], call: Call
 ) -> None:
     admin = installation.admin
     token = installation.issue(admin["user_name"], admin["password"], other_project)
-    path = _path(route, other_project, made)
-    body = {} if method == "POST" else None
-    wanted = made["job_id"] if route.endswith("/jobs") else made["id"]
-    answer = installation.call(method, path, token=token, params={"id": wanted}, json=body)
-    if route.endswith("/jobs"):
-        assert answer.json()["error_code"] == "DBS.280016"
-    if answer.status_code < 300:
-        assert made["id"] not in answer.text
-    else:
-        assert answer.status_code in (400, 404)
+    path = _path(call, other_project, made)
+    answer = installation.call(
+        call.method, path, token=token, json=_body(call), params=_query(call)
+    )
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "DBS.200002")
     assert installation.instance(made["id"]) is not None
 
 
-@pytest.mark.parametrize(("method", "route"), ROUTES)
-def test_no_route_answers_without_credentials(
-    installation: Installation, made: dict[str, Any], method: str, route: str
+@pytest.mark.parametrize("call", OF_INSTANCES)
+def test_an_unknown_instance_is_404(
+    installation: Installation, made: dict[str, Any], call: Call
 ) -> None:
-    path = _path(route, installation.project_id, made)
-    answer = httpx.request(method, installation.dds + path)
+    path = _path(call, installation.project_id, made | {"id": f"{UNKNOWN}in02"})
+    answer = installation.call(call.method, path, json=_body(call), params=_query(call))
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "DBS.200002")
+
+
+@pytest.mark.parametrize("call", [row for row in ROWS if row not in OF_INSTANCES])
+def test_a_project_sees_nothing_of_another(
+    installation: Installation, other_project: str, made: dict[str, Any], call: Call
+) -> None:
+    if call.method is not Method.GET and not call.reads:
+        pytest.skip("it changes things; its own tests say what")
+    admin = installation.admin
+    token = installation.issue(admin["user_name"], admin["password"], other_project)
+    path = _path(call, other_project, made)
+    for wanted in (made["id"], made["job_id"]):
+        answer = installation.call(
+            call.method, path, token=token, params={"id": wanted}, json=_body(call)
+        )
+        if answer.status_code == 200:
+            assert made["id"] not in answer.text
+        else:
+            assert answer.status_code in (400, 404)
+
+
+@pytest.mark.parametrize("call", ROWS)
+def test_no_route_answers_without_credentials(
+    installation: Installation, made: dict[str, Any], call: Call
+) -> None:
+    path = _path(call, installation.project_id, made)
+    answer = httpx.request(call.method, installation.dds + path)
     assert (answer.status_code, answer.json()["error_code"]) == (401, "APIGW.0301")
 
 
-@pytest.mark.parametrize(("method", "route"), ROUTES)
+@pytest.mark.parametrize("call", ROWS)
 def test_a_reader_reads_and_changes_nothing(
-    installation: Installation, reader: str, made: dict[str, Any], method: str, route: str
+    installation: Installation, reader: str, made: dict[str, Any], call: Call
 ) -> None:
-    path = _path(route, installation.project_id, made)
-    answer = installation.call(method, path, token=reader, json=requests.single())
-    if method == "GET":
-        assert answer.status_code in (200, 400)  # GET /jobs wants an id
+    path = _path(call, installation.project_id, made)
+    answer = installation.call(call.method, path, token=reader, json=_body(call))
+    if call.only_reads:
+        assert answer.status_code in (200, 400)  # 400: a filter or another mode is needed
     else:
         assert (answer.status_code, answer.json()["error_code"]) == (403, "DBS.280063")
-        assert "dds:instance:" in answer.json()["error_msg"]
+        assert call.permission in answer.json()["error_msg"]
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,11 @@
 
 from fastapi import FastAPI
 
-from shardhouse.api import errors
-from shardhouse.api.dds import instances, jobs, offers, versions
+from shardhouse.api import endpoint, errors, routing
+from shardhouse.api.bodies import LargeBodies
+from shardhouse.api.dds import documentation
 from shardhouse.api.dds.state import Service
+from shardhouse.api.dds.table import ENDPOINTS
 from shardhouse.iam.service import Iam
 
 
@@ -19,7 +21,7 @@ def create_dds_app(service: Service, iam: Iam) -> FastAPI:
     )
     app.state.service = service
     app.state.iam = iam
-    for module in (instances, jobs, offers, versions):
-        app.include_router(module.router)
+    routing.install(app, [documentation.router(), endpoint.router(ENDPOINTS)])
+    app.add_middleware(LargeBodies)
     errors.install(app, "dds")
     return app

@@ -1,11 +1,12 @@
-"""`GET /` and `GET /v3`: which API versions there are. Nobody needs to be known for that."""
+"""Which API versions there are. Nobody needs to be known for that."""
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from typing import Any
 
+from shardhouse import error_codes as codes
+from shardhouse.api.endpoint import Request
+from shardhouse.contract.call import Nothing
 from shardhouse.errors import GatewayError
 
-router = APIRouter()
 _V3 = {
     "id": "v3",
     "links": [],
@@ -16,20 +17,17 @@ _V3 = {
 }
 
 
-@router.get("/")
-def list_versions() -> JSONResponse:
+def list_versions(_request: Request[Nothing, Nothing]) -> dict[str, Any]:
     """All versions."""
-    return JSONResponse({"versions": [_V3]})
+    return {"versions": [_V3]}
 
 
-@router.get("/{version}")
-@router.get("/{version}/")
-def show_version(version: str) -> JSONResponse:
+def show_version(request: Request[Nothing, Nothing]) -> dict[str, Any]:
     """One version."""
+    version = request.path["version"]
     if version != "v3":
         raise GatewayError(
-            "APIGW.0101",
+            codes.NO_SUCH_API,
             f"The API does not exist or has not been published: version {version}; there is v3.",
-            status=404,
         )
-    return JSONResponse({"version": _V3})
+    return {"version": _V3}

@@ -5,16 +5,21 @@ parse: `flavor[].num`, `size` and `keep_days` are strings in a create answer, `p
 and a string in lists.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from shardhouse.domain import policy
 from shardhouse.domain.model import (
+    Gateway,
     Group,
     GroupType,
     Instance,
     Job,
     JobStatus,
     JobStep,
+    MemberRole,
+    Mode,
     Node,
     Role,
     Status,
@@ -24,6 +29,11 @@ GIB = 1024**3
 ADMINISTRATOR = "rwuser"
 DATASTORE = "DDS-Community"
 PAY_PER_USE = "0"
+#: Types of the groups of read replicas: of a replica set, of a shard. Their role is `Secondary`:
+#: documents have no word of its own for them.
+READONLY = "readonly"
+SHARD_READONLY = "shard_readonly"
+_INTERNAL = (GroupType.SHARD, GroupType.CONFIG)
 #: Echoed from the create request for the instance's whole life, under the same names.
 _ECHOED = ("disk_encryption_id", "enterprise_project_id", "dss_pool_id")
 
@@ -44,38 +54,41 @@ def create_answer(instance: Instance, job: Job) -> dict[str, Any]:
             for entry in request["flavor"]
         ],
         "datastore": request["datastore"] | {"storage_engine": instance.storage_engine},
-        "backup_strategy": {
-            "start_time": instance.backup_strategy.start_time,
-            "keep_days": str(instance.backup_strategy.keep_days),
-        },
+        "backup_strategy": _backup_strategy(instance)
+        | {"keep_days": str(instance.backup_strategy.keep_days)},
         "ssl_option": "1" if instance.ssl else "0",
         "enterprise_project_id": request.get("enterprise_project_id", "0"),
     }
     if instance.tags:
-        answer["tags"] = _tags(instance)
+        answer["tags"] = tags(instance)
     return answer
 
 
-def instance_item(instance: Instance, memory_scale: float) -> dict[str, Any]:
-    """One item of `GET /instances`. Our own additions: `engine_version`, the build that runs, and
-    `memory_scale`, the share of its flavor's memory that a node has here."""
+def instance_item(
+    instance: Instance, memory_scale: float, *, patch_available: bool
+) -> dict[str, Any]:
+    """One item of `GET /instances`. Our own additions: `engine_version` and `engine_build`, the
+    build that runs, `replica_set`, its name where the instance is one, `memory_scale`, the share of
+    its flavor's memory that a node has here, and each node's `host`, the `name:port` or
+    `address:port` that clients connect to."""
     request = instance.request
     item: dict[str, Any] = {
         "id": instance.id,
         "name": instance.name,
         "remark": instance.remark,
         "status": str(instance.status),
-        "port": str(instance.port),
+        "port": str(instance.client_port),
         "mode": str(instance.mode),
         "region": instance.region,
         "datastore": {
             "type": DATASTORE,
             "version": instance.version,
-            "patch_available": False,
+            "patch_available": patch_available,
             "whole_version": instance.engine_version,
         },
         "engine": instance.storage_engine,
         "engine_version": instance.engine_version,
+        "engine_build": instance.engine_build,
         "memory_scale": memory_scale,
         "created": _moment(instance.created_at),
         "updated": _moment(instance.updated_at),
@@ -84,16 +97,14 @@ def instance_item(instance: Instance, memory_scale: float) -> dict[str, Any]:
         "vpc_id": request.get("vpc_id", ""),
         "subnet_id": request.get("subnet_id", ""),
         "security_group_id": request.get("security_group_id", ""),
-        "backup_strategy": {
-            "start_time": instance.backup_strategy.start_time,
-            "keep_days": instance.backup_strategy.keep_days,
-        },
+        "backup_strategy": _backup_strategy(instance),
         "pay_mode": PAY_PER_USE,
         "maintenance_window": instance.maintenance_window,
-        "groups": [_group(group) for group in instance.groups],
+        "replica_set": "" if instance.mode is Mode.SHARDING else instance.groups[0].replica_set,
+        "groups": [item for group in instance.groups for item in _groups(instance, group)],
         "time_zone": "",
         "actions": [instance.action] if instance.action else [],
-        "tags": _tags(instance),
+        "tags": tags(instance),
         "enterprise_project_id": "0",
         "availability_zone": instance.availability_zone,
     }
@@ -107,9 +118,9 @@ def job_answer(job: Job) -> dict[str, Any]:
             "id": job.id,
             "name": job.name,
             "status": str(job.status),
-            "created": _zoned(job.created_at),
-            "ended": _zoned(job.ended_at),
-            "progress": f"{job.progress}%" if job.status is JobStatus.RUNNING else "",
+            "created": zoned(job.created_at),
+            "ended": zoned(job.ended_at),
+            "progress": _progress(job),
             "instance": {"id": job.instance_id, "name": job.instance_name},
             "fail_reason": job.fail_reason,
             "steps": [_step(step) for step in job.steps],
@@ -117,52 +128,122 @@ def job_answer(job: Job) -> dict[str, Any]:
     }
 
 
-def _group(group: Group) -> dict[str, Any]:
-    """Only shard and config groups are named on the wire; only data groups have a volume."""
-    item: dict[str, Any] = {"type": str(group.type)}
-    if group.type in (GroupType.SHARD, GroupType.CONFIG):
-        item |= {"id": group.id, "name": group.name, "status": _group_status(group)}
+def job_item(job: Job) -> dict[str, Any]:
+    """One item of `GET /v3.1/../jobs`."""
+    return {
+        "id": job.id,
+        "name": job.name,
+        "instance_id": job.instance_id,
+        "instance_name": job.instance_name,
+        "status": str(job.status),
+        "progress": _progress(job),
+        "fail_reason": job.fail_reason or "",
+        "created_at": zoned(job.created_at),
+        "ended_at": zoned(job.ended_at),
+    }
+
+
+def gigabytes(size: int) -> str:
+    """Bytes as GB with two decimals."""
+    return f"{size / GIB:.2f}"
+
+
+def _progress(job: Job) -> str:
+    return f"{job.progress}%" if job.status is JobStatus.RUNNING else ""
+
+
+def _backup_strategy(instance: Instance) -> dict[str, Any]:
+    """`period` is our own addition, for clients that sent it."""
+    strategy = instance.backup_strategy
+    item = {"start_time": strategy.start_time, "keep_days": strategy.keep_days}
+    return item | ({"period": strategy.period} if strategy.period else {})
+
+
+def scheduled_item(job: Job, instance_status: str) -> dict[str, Any]:
+    """One item of `GET /scheduled-jobs`; `start_time` is when the job may start."""
+    return {
+        "job_id": job.id,
+        "job_name": job.name,
+        "job_status": str(job.status),
+        "instance_id": job.instance_id,
+        "instance_name": job.instance_name,
+        "instance_status": instance_status,
+        "create_time": zoned(job.created_at),
+        "start_time": zoned(job.start_at),
+        "end_time": zoned(job.ended_at),
+    }
+
+
+def _groups(instance: Instance, group: Group) -> list[dict[str, Any]]:
+    """A group, and its read replicas as the group of their own that clients look for. Only groups
+    of a cluster are named on the wire; only data groups have a volume."""
+    closed = group.type in _INTERNAL and group.id not in policy.opened_groups(instance)
+    items = [_group(group, str(group.type), group.members, group.size, closed)]
+    if group.read_replicas:
+        size = max(node.size for node in group.read_replicas)
+        kind = SHARD_READONLY if group.type is GroupType.SHARD else READONLY
+        items.append(_group(group, kind, group.read_replicas, size, closed))
+    return items
+
+
+def _group(
+    group: Group, kind: str, nodes: Sequence[Node], size: int, closed: bool
+) -> dict[str, Any]:
+    item: dict[str, Any] = {"type": kind}
+    if group.type in _INTERNAL:
+        item |= {"id": group.id, "name": group.name, "status": _group_status(nodes)}
     if group.type.holds_data:
-        used = max((node.used_bytes for node in group.nodes), default=0) / GIB
-        item["volume"] = {"size": str(group.size), "used": f"{used:.2f}"}
-    item["nodes"] = [_node(group, node) for node in group.nodes]
+        used = max((node.used_bytes for node in nodes), default=0)
+        item["volume"] = {"size": str(size), "used": gigabytes(used)}
+    item["nodes"] = [_node(group, node, closed) for node in nodes]
     return item
 
 
-def _group_status(group: Group) -> str:
-    """A replica set is as good as its worst: `normal` when it has a primary and all are well."""
-    if any(node.status is Status.CREATING for node in group.nodes):
+def _group_status(nodes: Sequence[Node]) -> str:
+    """A replica set is as good as its worst: `normal` when all are well or only worked on."""
+    if any(node.status is Status.CREATING for node in nodes):
         return str(Status.CREATING)
-    well = all(node.status is Status.NORMAL for node in group.nodes)
+    well = all(node.status is Status.NORMAL or node.status.at_work for node in nodes)
     return str(Status.NORMAL if well else Status.ABNORMAL)
 
 
-def _node(group: Group, node: Node) -> dict[str, Any]:
-    # Addresses of shards and config servers are internal until they are opened by create-ip.
-    internal = group.type in (GroupType.SHARD, GroupType.CONFIG)
+def _node(group: Group, node: Node, closed: bool) -> dict[str, Any]:
+    """Addresses of shards and config servers are known when they are opened (create-ip), but for
+    those of hidden members."""
+    internal = closed or (group.type in _INTERNAL and node.member is MemberRole.HIDDEN)
     return {
         "id": node.id,
         "name": node.name,
         "status": str(node.status),
         "role": str(node.role if node.status is not Status.CREATING else Role.UNKNOWN),
         "private_ip": "" if internal else node.address,
-        "public_ip": "",
+        "public_ip": node.public_address,
+        "host": "" if internal or not node.address else node.client_host,
         "spec_code": node.spec_code,
         "availability_zone": node.availability_zone,
+        **_gateway(node.gateway),
     }
+
+
+def _gateway(gateway: Gateway | None) -> dict[str, Any]:
+    """What only nodes behind a NAT gateway have."""
+    if gateway is None:
+        return {}
+    return {"nat_gateway_id": gateway.nat_gateway_id, "external_service_port": gateway.port}
 
 
 def _step(step: JobStep) -> dict[str, Any]:
     return {
         "name": step.name,
         "status": str(step.status),
-        "started": _zoned(step.started_at),
-        "ended": _zoned(step.ended_at),
+        "started": zoned(step.started_at),
+        "ended": zoned(step.ended_at),
         "detail": step.detail,
     }
 
 
-def _tags(instance: Instance) -> list[dict[str, str]]:
+def tags(instance: Instance) -> list[dict[str, str]]:
+    """An instance's tags."""
     return [{"key": key, "value": value} for key, value in instance.tags]
 
 
@@ -170,5 +251,6 @@ def _moment(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _zoned(moment: datetime | None) -> str:
+def zoned(moment: datetime | None) -> str:
+    """A moment as most answers write it; empty for none."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S+0000") if moment else ""

@@ -8,7 +8,9 @@ from threading import Lock
 from sqlalchemy import Connection
 
 from shardhouse.api.dds import wire
-from shardhouse.domain.model import Instance
+from shardhouse.domain.model import Instance, Mode
+from shardhouse.engines import Builds, Engine, upgrades
+from shardhouse.errors import EngineError
 from shardhouse.store import instances
 from shardhouse.store.instances import Head
 
@@ -16,16 +18,20 @@ from shardhouse.store.instances import Head
 CAPACITY = 5000
 
 
-class Rendered:
-    """Keeps the text of the instances last listed. Handler threads may share it."""
+class InstanceJsonCache:
+    """Keeps the text of the instances last listed, as long as the MongoDB builds that are offered
+    stay the same. Handler threads may share it."""
 
-    def __init__(self, memory_scale: float) -> None:
+    def __init__(self, memory_scale: float, builds: Builds) -> None:
         self._memory_scale = memory_scale
+        self._builds = builds
+        self._offered: Sequence[Engine] = ()
         self._texts: dict[str, tuple[int, bytes]] = {}
         self._lock = Lock()
 
     def items(self, connection: Connection, heads: Sequence[Head]) -> Iterator[bytes]:
         """The text of each instance, in order; those that changed are read and rendered now."""
+        offered = self._offers()
         known = {
             head.id: text
             for head in heads
@@ -33,7 +39,7 @@ class Rendered:
         }
         stale = [head.id for head in heads if head.id not in known]
         fresh = {
-            instance.id: (instance.revision, self._render(instance))
+            instance.id: (instance.revision, self._render(instance, offered))
             for instance in instances.load_all(connection, stale)
         }
         if fresh:
@@ -41,8 +47,22 @@ class Rendered:
         texts = known | fresh
         return (texts[head.id][1] for head in heads)
 
-    def _render(self, instance: Instance) -> bytes:
-        item = wire.instance_item(instance, self._memory_scale)
+    def _offers(self) -> Sequence[Engine]:
+        """The builds that instances may be upgraded to now."""
+        try:
+            offered = self._builds.catalogue().engines
+        except EngineError:  # a folder of the settings is gone: `doctor` says so
+            offered = ()
+        with self._lock:
+            if offered != self._offered:
+                self._offered = offered
+                self._texts.clear()
+        return offered
+
+    def _render(self, instance: Instance, offered: Sequence[Engine]) -> bytes:
+        sharded = instance.mode is Mode.SHARDING
+        newer = upgrades.patch_available(instance.engine_version, offered, sharded=sharded)
+        item = wire.instance_item(instance, self._memory_scale, patch_available=newer)
         return json.dumps(item, separators=(",", ":")).encode()
 
     def _keep(self, fresh: dict[str, tuple[int, bytes]]) -> None:

@@ -1,0 +1,112 @@
+"""Database users and roles. Passwords go to MongoDB at once and are kept nowhere else."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from pymongo.errors import PyMongoError
+
+from shardhouse import error_codes as codes
+from shardhouse.api.endpoint import Request
+from shardhouse.contract.accounts import (
+    NamedRoleBody,
+    NamedUserBody,
+    RoleBody,
+    RoleOption,
+    RolesQuery,
+    UserBody,
+    UsersQuery,
+)
+from shardhouse.contract.call import Nothing
+from shardhouse.domain import rules
+from shardhouse.domain.model import GroupType, Instance
+from shardhouse.error_codes import ErrorCode
+from shardhouse.errors import DdsError, MongoError
+from shardhouse.mongo import login
+from shardhouse.mongo.accounts import Account, Accounts
+from shardhouse.mongo.wait import Deadline
+from shardhouse.workflows.context import Context, set_plan, user_group
+
+SECONDS = 20.0
+"""For a majority to have a change."""
+ROUTER_SECONDS = 35.0
+PATIENCE = 10.0
+"""Seconds a node has to answer a question."""
+log = structlog.get_logger()
+
+
+def create_user(request: Request[Nothing, UserBody]) -> dict[str, Any]:
+    """Make a user where users live, and see that all routers know it."""
+    body, instance = request.body, request.ready_instance()
+    rules.refuse_internal_user("user_name", body.user_name)
+    context = request.service.context
+    user = Account(body.user_name, body.db_name)
+    with _accounts(context, instance, codes.USER_NOT_CREATED) as accounts:
+        accounts.create_user(user, body.user_pwd, _roles(body.roles))
+    routers = [node.host for group in instance.of_type(GroupType.MONGOS) for node in group.nodes]
+    authority = context.authority_file(instance)
+    try:
+        login.await_routers(
+            routers, user.name, user.database, body.user_pwd, authority, Deadline(ROUTER_SECONDS)
+        )
+    except MongoError as error:  # the user is there; a router that is not well learns later
+        log.warning("router without the new user", instance=instance.id, reason=error.message)
+    return {}
+
+
+def delete_user(request: Request[Nothing, NamedUserBody]) -> dict[str, Any]:
+    """Delete a user where users live. Routers know within a second, MongoDB's own within thirty."""
+    body, instance = request.body, request.ready_instance()
+    rules.refuse_internal_user("user_name", body.user_name)
+    with _accounts(request.service.context, instance, codes.USER_NOT_DELETED) as accounts:
+        accounts.delete_user(Account(body.user_name, body.db_name))
+    return {}
+
+
+def list_users(request: Request[UsersQuery, Nothing]) -> dict[str, Any]:
+    """A page of the users."""
+    query, instance = request.query, request.instance()
+    with _accounts(request.service.context, instance, codes.USERS_NOT_LISTED) as accounts:
+        found, total = accounts.users(query.user_name, query.db_name, query.offset, query.limit)
+    return {"users": json.dumps(found, default=str), "total_count": total}
+
+
+def create_role(request: Request[Nothing, RoleBody]) -> dict[str, Any]:
+    """Make a role where users live."""
+    body, instance = request.body, request.ready_instance()
+    with _accounts(request.service.context, instance, codes.ROLE_NOT_CREATED) as accounts:
+        accounts.create_role(Account(body.role_name, body.db_name), _roles(body.roles))
+    return {}
+
+
+def delete_role(request: Request[Nothing, NamedRoleBody]) -> dict[str, Any]:
+    """Delete a role where users live."""
+    body, instance = request.body, request.ready_instance()
+    with _accounts(request.service.context, instance, codes.ROLE_NOT_DELETED) as accounts:
+        accounts.delete_role(Account(body.role_name, body.db_name))
+    return {}
+
+
+def list_roles(request: Request[RolesQuery, Nothing]) -> dict[str, Any]:
+    """A page of the roles."""
+    query, instance = request.query, request.instance()
+    with _accounts(request.service.context, instance, codes.ROLES_NOT_LISTED) as accounts:
+        found, total = accounts.roles(query.role_name, query.db_name, query.offset, query.limit)
+    return {"roles": json.dumps(found, default=str), "total_count": total}
+
+
+def _roles(options: Sequence[RoleOption]) -> list[Account]:
+    return [Account(one.role_name, one.role_db_name) for one in options]
+
+
+@contextmanager
+def _accounts(context: Context, instance: Instance, failure: ErrorCode) -> Iterator[Accounts]:
+    """The instance's users and roles. Raises DdsError `failure` where MongoDB does not answer."""
+    hosts = set_plan(user_group(instance)).visible
+    try:
+        with context.clients(instance, patience=PATIENCE) as clients:
+            yield Accounts(hosts, clients, Deadline(SECONDS))
+    except (MongoError, PyMongoError) as error:
+        raise DdsError(failure, f"Instance {instance.id} does not answer: {error}") from None

@@ -1,0 +1,131 @@
+"""Downloads of backups: links, what they serve, and whether a project has them."""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+from fastapi.responses import StreamingResponse
+
+from shardhouse import error_codes as codes
+from shardhouse.api.dds import links
+from shardhouse.api.dds.state import Service
+from shardhouse.api.endpoint import Request
+from shardhouse.backups import manifest, tar
+from shardhouse.backups.archive import Archive
+from shardhouse.backups.manifest import SetBackup
+from shardhouse.contract.backups import (
+    CLOSE,
+    DOWNLOAD_FILE,
+    OPEN,
+    DownloadPolicyBody,
+    DownloadQuery,
+    NamedDownloadPolicyBody,
+)
+from shardhouse.contract.call import Nothing
+from shardhouse.contract.links import LinkQuery
+from shardhouse.errors import DdsError, bad_parameter
+from shardhouse.nodes.runtime import DataFile
+from shardhouse.store import backups, project_policies
+from shardhouse.workflows import restorable
+
+_OPLOG = "oplog.bson"
+"""Name in a download of what a cluster's replica set wrote after its files were copied: entries of
+its oplog, one after another."""
+
+
+def list_links(request: Request[DownloadQuery, Nothing]) -> dict[str, Any]:
+    """Links to a backup's files. Raises DdsError: 400 for a backup that does not exist, is not
+    complete or is of another instance, 403 where the project's policy is `close`."""
+    service, query = request.service, request.query
+    with service.database.read() as connection:
+        policy = project_policies.load(connection, request.project_id, project_policies.DOWNLOADS)
+    if policy is not None and policy["action"] == CLOSE:
+        raise DdsError(
+            codes.REFUSED_IN_STATE,
+            "The project's download policy is closed: open it with POST backups/download-policy.",
+        )
+    backup = restorable.of_backup(service.context, request.project_id, query.backup_id).backup
+    if backup.instance_id != query.instance_id:
+        raise bad_parameter("instance_id", f"the backup is of instance {backup.instance_id}")
+    files = []
+    for one in manifest.read(service.context.archive(backup.instance_id), backup.id).sets:
+        url, expires = links.link(
+            service, DOWNLOAD_FILE, backup_id=backup.id, group_id=one.group_id
+        )
+        files.append(
+            {
+                "name": _file_name(backup.name, one),
+                "size": -(-_size(one) // 1024),
+                "download_link": url,
+                "link_expired_time": expires.strftime("%Y-%m-%dT%H:%M:%S+0000"),
+                "group_id": one.group_id,
+                "group_name": one.name,
+            }
+        )
+    return {"files": files, "bucket": service.settings.backup_url}
+
+
+def download(request: Request[LinkQuery, Nothing]) -> StreamingResponse:
+    """What a link names. Raises GatewayError 401 for one that is not ours or has expired, DdsError
+    400 where there is no such backup any more."""
+    links.check(request.service, DOWNLOAD_FILE, request.path, request.query)
+    context, backup_id = request.service.context, request.path["backup_id"]
+    with request.service.database.read() as connection:
+        backup = backups.load(connection, backup_id)
+    if backup is None:
+        raise DdsError(codes.BACKUP_NOT_FOUND, f"The backup {backup_id} does not exist.")
+    archive = context.archive(backup.instance_id)
+    made = manifest.read(archive, backup_id)
+    wanted = next(one for one in made.sets if one.group_id == request.path["group_id"])
+    headers = {
+        "Content-Disposition": f'attachment; filename="{_file_name(backup.name, wanted)}"',
+        "Content-Length": str(_size(wanted)),
+    }
+    return StreamingResponse(_content(archive, wanted), 200, headers, "application/x-tar")
+
+
+def show_policy(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+    """The project's policy."""
+    with request.service.database.read() as connection:
+        policy = project_policies.load(connection, request.project_id, project_policies.DOWNLOADS)
+    action = OPEN if policy is None else policy["action"]
+    return {"id": request.project_id, "action": action}
+
+
+def save_policy(request: Request[Nothing, DownloadPolicyBody]) -> dict[str, Any]:
+    """Set the project's policy."""
+    return _keep(request.service, request.project_id, request.body.action)
+
+
+def update_policy(request: Request[Nothing, NamedDownloadPolicyBody]) -> dict[str, Any]:
+    """Set the project's policy. Raises DdsError 400 for the id of another one."""
+    if request.body.id != request.project_id:
+        raise bad_parameter("id", f"{request.project_id} is the policy's, got {request.body.id}")
+    return _keep(request.service, request.project_id, request.body.action)
+
+
+def _keep(service: Service, project_id: str, action: str) -> dict[str, Any]:
+    with service.database.write() as connection:
+        project_policies.keep(
+            connection, project_id, project_policies.DOWNLOADS, {"action": action}
+        )
+    return {}
+
+
+def _file_name(backup: str, one: SetBackup) -> str:
+    return f"{backup}_{one.name}.tar"
+
+
+def _size(one: SetBackup) -> int:
+    """Bytes of a download."""
+    extra = 0 if one.oplog is None else tar.size_of_entry(_OPLOG, one.oplog.plain_size)
+    return one.data.plain_size + extra
+
+
+def _content(archive: Archive, one: SetBackup) -> Iterator[bytes]:
+    """A member's files as they were stored, and what was written after them."""
+    files: Iterator[DataFile] = tar.unpack(archive.read(one.data.name))
+    if one.oplog is not None:
+        oplog = DataFile(_OPLOG, one.oplog.plain_size, archive.read(one.oplog.name))
+        files = chain(files, [oplog])
+    return tar.pack(files)

@@ -1,0 +1,69 @@
+"""Passwords of database users. They go to MongoDB at once and are kept nowhere else."""
+
+from typing import Any
+
+import structlog
+
+from shardhouse import error_codes as codes
+from shardhouse.api.dds.answering import answering
+from shardhouse.api.endpoint import Request
+from shardhouse.contract.call import Nothing
+from shardhouse.contract.passwords import CheckBody, JudgeBody, ResetBody
+from shardhouse.domain import passwords, rules
+from shardhouse.domain.model import GroupType
+from shardhouse.errors import DdsError, MongoError
+from shardhouse.mongo import login
+from shardhouse.mongo.replica_set import find_primary
+from shardhouse.mongo.wait import Deadline
+from shardhouse.workflows.context import set_plan, user_group
+
+CHANGE_SECONDS = 20.0
+ROUTER_SECONDS = 35.0
+log = structlog.get_logger()
+
+
+def reset(request: Request[Nothing, ResetBody]) -> dict[str, Any]:
+    """Change it on the members that hold users, and see that all routers know."""
+    body, instance = request.body, request.ready_instance()
+    rules.refuse_internal_user("user_name", body.user_name)
+    context = request.service.context
+    whose = (body.user_name, body.db_name, body.user_pwd)
+    try:
+        with context.clients(instance) as clients:
+            hosts = set_plan(user_group(instance)).visible
+            login.set_password(hosts, *whose, clients, Deadline(CHANGE_SECONDS))
+    except MongoError as error:
+        raise DdsError(codes.PASSWORD_NOT_CHANGED, error.message) from None
+    routers = [node.host for group in instance.of_type(GroupType.MONGOS) for node in group.nodes]
+    authority = context.authority_file(instance)
+    try:
+        login.await_routers(routers, *whose, authority, Deadline(ROUTER_SECONDS))
+    except MongoError as error:  # the password is changed; a router that is not well learns later
+        log.warning("router without the new password", instance=instance.id, reason=error.message)
+    return {}
+
+
+def check(request: Request[Nothing, CheckBody]) -> dict[str, Any]:
+    """Log in where users live. Raises DdsError 400 for a wrong user name or password, 403 while
+    nobody can tell."""
+    body, instance = request.body, request.ready_instance()
+    context = request.service.context
+    authority = context.authority_file(instance)
+    with answering(instance):
+        with context.clients(instance) as clients:
+            primary = find_primary(set_plan(user_group(instance)).visible, clients)
+        if primary is None:
+            raise MongoError("there is no primary where users live.")
+        right = login.works(primary, body.user_name, body.db_name, body.user_pwd, authority)
+    if not right:
+        raise DdsError(
+            codes.CREDENTIALS_INVALID,
+            f"The password is not that of user {body.user_name} on database {body.db_name}, or "
+            "there is no such user.",
+        )
+    return {}
+
+
+def judge(request: Request[Nothing, JudgeBody]) -> dict[str, Any]:
+    """Whether a password is weak."""
+    return {"weak": passwords.is_weak(request.body.password)}
