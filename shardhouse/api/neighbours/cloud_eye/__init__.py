@@ -1,0 +1,1 @@
+"""Cloud Eye (CES) v1, for database instances: metrics and their values, alarm rules."""
