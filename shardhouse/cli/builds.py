@@ -1,13 +1,13 @@
 """Checks of the MongoDB builds and of what routes for them."""
 
-import importlib.util
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
+from shardhouse.cli import stored
 from shardhouse.cli.check import Check
-from shardhouse.engines import Engine, discover
+from shardhouse.engines import Builds, Catalogue, Engine, known
 from shardhouse.errors import EngineError
 from shardhouse.settings import Settings
 
@@ -18,38 +18,77 @@ PACKAGES = {
     "libcrypto.so.3": "libssl3",
     "liblzma.so.5": "liblzma5",
     "libresolv.so.2": "libc6",
+    "libz.so.1": "zlib1g",
 }
+_LIBRARY = re.compile(r"lib[\w+-]+\.so[.\d]*")
 
 
 def engines(settings: Settings) -> Iterator[Check]:
-    """There is a MongoDB build, it runs, and something can route for it."""
+    """There is a MongoDB build, it runs, something can route for it; no instance lost its own."""
+    builds = Builds.of(settings)
+    notes: list[str] = []
+    builds.store.add_installed(notes.append)
+    refused = [note for note in notes if "cannot be used" in note]
     try:
-        found = discover(settings.engines).engines
+        catalogue = builds.catalogue()
     except EngineError as error:
-        yield Check("MongoDB", "fail", error.message, missing_libraries(settings.engines))
+        yield Check("MongoDB", "fail", error.message, missing_library(error.message))
         return
-    if not found:
+    for note in refused:
+        yield Check("MongoDB", "warn", note, missing_library(note))
+    for name, reason in catalogue.broken.items():
+        yield Check("MongoDB", "warn", f"{name} does not run: {reason}", missing_library(reason))
+    if not catalogue.engines:
         yield Check(
             "MongoDB",
             "fail",
             "no build is installed",
-            "pip install 'shardhouse[mongodb]', or name a folder with a mongod in the setting "
-            "`engines`.",
+            "shardhouse engine add, or name a folder with a mongod in the setting `engines`.",
         )
-    for engine in found:
-        yield Check("MongoDB", "ok", f"{engine.version} at {engine.mongod}")
-        yield router(engine)
+    for engine in catalogue.engines:
+        yield Check("MongoDB", "ok", f"{engine.name} at {engine.mongod}")
+        yield router(engine, catalogue.engines)
+    if catalogue.engines:
+        yield default(settings, catalogue, refused)
+    yield from lost(settings, catalogue)
 
 
-def router(engine: Engine) -> Check:
-    """Clusters of this build have a router: its own mongos, or ours."""
+def default(settings: Settings, catalogue: Catalogue, refused: list[str]) -> Check:
+    """Which build new clusters get, and why not a newer patch level."""
+    name, newest = "Default build", known.DEFAULTS[0]
+    try:
+        chosen = catalogue.for_version("6.0", sharded=True)
+    except EngineError as error:
+        return Check(name, "warn", error.message, f"shardhouse engine add {newest.version}")
+    if settings.engines:
+        why = f"the setting `engines` names {', '.join(settings.engines)}"
+        return Check(name, "ok", f"{chosen.name}: {why}")
+    if any(engine.name == newest.name for engine in catalogue.engines):
+        return Check(name, "ok", f"{chosen.name}: the newest patch level here")
+    reason = next((note for note in refused if newest.version in note), None)
+    found = f"{chosen.name}: {reason or f'{newest.name} is not here'}"
+    mend = missing_library(reason) if reason else f"shardhouse engine add {newest.version}"
+    return Check(name, "warn", found, mend)
+
+
+def lost(settings: Settings, catalogue: Catalogue) -> Iterator[Check]:
+    """The build of each instance is there."""
+    for instance in stored.instances_of(settings):
+        try:
+            catalogue.build(instance.engine_build, instance.engine_version)
+        except EngineError as error:
+            yield Check(f"Build of {instance.name}", "fail", error.message)
+
+
+def router(engine: Engine, others: Iterable[Engine]) -> Check:
+    """Clusters of this build have a router, its own mongos or ours, or those of others have."""
     name = f"Router for {engine.version}"
     if engine.mongos is not None:
         return Check(name, "ok", f"its own, {engine.mongos}")
     if not engine.routable:
         return Check(
             name,
-            "warn",
+            "ok" if any(other.shardable for other in others) else "warn",
             "none; our own serves MongoDB 6.0 only",
             f"Put a mongos beside {engine.mongod} if you want clusters of this version.",
         )
@@ -66,34 +105,15 @@ def router(engine: Engine) -> Check:
     return Check(name, "fail", f"our own does not start: {told}", "Install the package again.")
 
 
-def missing_libraries(folders: list[Path]) -> str:
-    """How to mend a build that is not there or does not start."""
-    if folders and not _mongods(folders):
-        return "Correct the setting `engines`: it names folders that hold mongod, or bin/mongod."
-    lacking = sorted({name for mongod in _mongods(folders) for name in _unresolved(mongod)})
+def missing_library(reason: str) -> str:
+    """How to mend a build that does not run, from what it said."""
+    lacking = sorted(set(_LIBRARY.findall(reason)))
     if not lacking:
-        return "Try it by hand with --version; name another build in the setting `engines`."
-    known = sorted({PACKAGES[name] for name in lacking if name in PACKAGES})
-    command = f"apt-get install {' '.join(known)}" if known else "install what provides them"
-    return f"Missing libraries: {', '.join(lacking)}. On Debian: {command}"
-
-
-def _mongods(folders: list[Path]) -> list[Path]:
-    """Where mongod is looked for, as `engines.discovery` does."""
-    if not folders:
-        spec = importlib.util.find_spec("fiftyone")
-        places = (spec.submodule_search_locations or []) if spec else []
-        folders = [Path(place) / "db" for place in places]
-    places_of_each = [folder / part for folder in folders for part in ("mongod", "bin/mongod")]
-    return [path for path in places_of_each if path.is_file()]
-
-
-def _unresolved(program: Path) -> list[str]:
-    try:
-        done = subprocess.run(
-            ["ldd", program], capture_output=True, text=True, timeout=30, check=False
-        )
-    except OSError:
-        return []
-    lines = [line for line in done.stdout.splitlines() if "not found" in line]
-    return [line.split()[0] for line in lines]
+        return "Correct the setting `engines`, or try the program by hand with --version."
+    known_packages = sorted({PACKAGES[name] for name in lacking if name in PACKAGES})
+    command = (
+        f"apt-get install {' '.join(known_packages)}"
+        if known_packages
+        else "install what provides it"
+    )
+    return f"Missing library: {', '.join(lacking)}. On Debian: {command}"

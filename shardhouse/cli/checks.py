@@ -1,25 +1,35 @@
 """What `doctor` looks at: each check is a function of the settings and tells what it found."""
 
+from __future__ import annotations
+
 import os
-import resource
-import shutil
 import socket
 import stat
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
-from shardhouse.cli import builds
+from shardhouse import endpoints
+from shardhouse import open_files as limits
+from shardhouse.cli import builds, stored
 from shardhouse.cli.check import Check, Verdict
 from shardhouse.cli.credentials import ADMIN_FILE
 from shardhouse.cli.installation import Installation
-from shardhouse.errors import NodeError
-from shardhouse.nodes.local import addresses, memory
+from shardhouse.errors import NodeError, SettingsError
+from shardhouse.mongo.commandline import least_disk
+from shardhouse.nodes.local import addresses, folders, memory
+from shardhouse.ports import tls as certificates
 from shardhouse.settings import Settings
+from shardhouse.store.reserve import Reserve
 from shardhouse.store.vault import KEY_NAME
+from shardhouse.workflows import disk as space
+
+if TYPE_CHECKING:
+    from shardhouse.domain.model import Job, Node
 
 GIB = 1024**3
 MIB = 1024**2
@@ -27,8 +37,10 @@ OLDEST_PYTHON = (3, 11)
 PRIVATE = 0o077
 NODES = 8
 PORT = 8635
-OPEN_FILES = (1024, 64000)
-DISK = (1 * GIB, 5 * GIB)
+SMALLEST_NODE = 4 * GIB
+"""Memory of the smallest flavor; scaled down, it decides what such a node needs of the disk."""
+CLUSTER_NODES = 9
+"""Data nodes of the smallest cluster."""
 
 
 def everything(settings: Settings) -> Iterator[Check]:
@@ -36,13 +48,17 @@ def everything(settings: Settings) -> Iterator[Check]:
     yield python()
     yield from builds.engines(settings)
     yield node_addresses(settings)
+    yield public_addresses(settings)
+    yield from node_names(settings)
     yield from ports(settings)
     yield writable(settings)
     yield disk(settings)
     yield free_memory(settings)
-    yield open_files()
+    yield open_files(settings)
+    yield from tls(settings)
     yield from modes(settings)
     yield from strays(settings)
+    yield from repairs(settings)
 
 
 def python() -> Check:
@@ -54,14 +70,54 @@ def python() -> Check:
 
 
 def node_addresses(settings: Settings) -> Check:
-    """Nodes find addresses on this machine."""
+    """Nodes find addresses on this machine, and those that have one find it again."""
+    name = "Node addresses"
     try:
-        network = addresses.network(settings.node_network)
-        start = addresses.offset(str(settings.data_dir), network)
-        found = addresses.free(network, start, NODES, PORT, frozenset())
+        network = addresses.NodeNetwork(settings.node_network, str(settings.data_dir))
     except NodeError as error:
-        return Check("Node addresses", "fail", error.message, "Set node_network.")
-    return Check("Node addresses", "ok", f"{settings.node_network}, for example {found[0]}:{PORT}")
+        return Check(name, "fail", error.message, "Set node_network.")
+    missing = network.missing(node.address for node in _nodes(settings) if node.address)
+    try:
+        found = network.free(NODES, PORT, ())
+    except NodeError as error:
+        mend = missing.mend if missing else "Set node_network."
+        return Check(name, "fail", missing.found if missing else error.message, mend)
+    if missing:
+        return Check(name, "warn", *missing)
+    words = f"{', '.join(settings.node_network)}, for example {found[0].address}:{found[0].port}"
+    used = len({endpoint.address for endpoint in found})
+    if used < NODES:
+        words += f"; nodes share addresses, each at a port of its own ({used} for {NODES} nodes)"
+    return Check(name, "ok", words)
+
+
+def public_addresses(settings: Settings) -> Check:
+    """Public IPs have addresses of this machine."""
+    name = "Public addresses"
+    try:
+        network = addresses.NodeNetwork(
+            settings.public_network, str(settings.data_dir), "public_network"
+        )
+    except NodeError as error:
+        return Check(name, "fail", error.message, "Set public_network.")
+    if missing := network.missing():
+        return Check(name, "warn", *missing)
+    return Check(name, "ok", ", ".join(settings.public_network))
+
+
+def node_names(settings: Settings) -> Iterator[Check]:
+    """Where there are names, they resolve here; clients elsewhere may ask another DNS."""
+    nodes = [node for node in _nodes(settings) if node.dns_name]
+    if not nodes:
+        return
+    unknown = [node for node in nodes if not _resolves(node.dns_name)]
+    if unknown:
+        records = "; ".join(f"{node.dns_name} {node.address}" for node in unknown)
+        mend = f"Clients that connect by name need these in their DNS or hosts file: {records}"
+        found = f"{len(unknown)} of {len(nodes)} are not known to this machine"
+        yield Check("Node names", "warn", found, mend)
+    else:
+        yield Check("Node names", "ok", f"all {len(nodes)} are known to this machine")
 
 
 def ports(settings: Settings) -> Iterator[Check]:
@@ -73,7 +129,7 @@ def ports(settings: Settings) -> Iterator[Check]:
 
 def writable(settings: Settings) -> Check:
     """The data directory is there, or can be made, and files can be made in it."""
-    name, folder = "Writing data", _existing(settings.data_dir)
+    name, folder = "Writing data", folders.existing(settings.data_dir)
     if not folder.is_dir():
         return Check(name, "fail", f"{folder} is no folder", "Choose another with --data-dir.")
     try:
@@ -85,12 +141,16 @@ def writable(settings: Settings) -> Check:
 
 
 def disk(settings: Settings) -> Check:
-    """Space where the data directory is or will be."""
-    folder = _existing(settings.data_dir)
-    free = shutil.disk_usage(folder).free
-    verdict = _rate(free, *DISK)
-    mend = "" if verdict == "ok" else "Free some space; a small cluster takes about 2 GiB."
-    return Check("Disk", verdict, f"{free / GIB:.1f} GiB free at {folder}", mend)
+    """Space for new nodes where the data directory is or will be, as a creation counts it."""
+    spare = space.spare(settings, folders.free(settings.data_dir), Reserve(settings.data_dir))
+    node = least_disk(int(SMALLEST_NODE * settings.memory_scale))
+    verdict = _rate(spare, node, node * CLUSTER_NODES)
+    found = f"{max(0, spare) / GIB:.1f} GiB for new nodes at {settings.data_dir}"
+    mend = (
+        f"Free some space, or lower disk_reserve ({settings.disk_reserve} MiB): a small cluster "
+        f"needs at least {node * CLUSTER_NODES // MIB} MiB to be created."
+    )
+    return Check("Disk", verdict, found, "" if verdict == "ok" else mend)
 
 
 def free_memory(settings: Settings) -> Check:
@@ -102,21 +162,41 @@ def free_memory(settings: Settings) -> Check:
     return Check("Memory", verdict, found, mend)
 
 
-def open_files() -> Check:
-    """The hard limit: mongod raises its own soft limit up to it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY:
+def open_files(settings: Settings) -> Check:
+    """The hard limit: serve and mongod raise their own soft limits up to it."""
+    hard = limits.hard_limit()
+    if hard is None:
         return Check("Open files", "ok", "no limit")
-    verdict = _rate(hard, *OPEN_FILES)
-    mend = "" if verdict == "ok" else "Raise it: ulimit -Hn 64000, or LimitNOFILE= in a unit."
-    return Check("Open files", verdict, f"ulimit -Hn is {hard}", mend)
+    least = limits.needed(settings)
+    verdict = _rate(hard, least, limits.ENOUGH)
+    found = f"ulimit -Hn is {hard}; serve needs {least}, each mongod wants {limits.ENOUGH}"
+    return Check("Open files", verdict, found, "" if verdict == "ok" else limits.MEND)
+
+
+def tls(settings: Settings) -> Iterator[Check]:
+    """The certificate of our own ports, or what it means that there is none."""
+    name = "TLS of the ports"
+    try:
+        told = certificates.warnings(settings)
+    except SettingsError as error:
+        yield Check(name, "fail", error.message, "Correct the settings tls_...")
+        return
+    if told:
+        yield Check(name, "warn", " ".join(told), "Set another certificate, and restart serve.")
+    elif settings.tls_certificate is not None:
+        yield Check(name, "ok", str(settings.tls_certificate))
+    elif endpoints.is_loopback(settings.host):
+        yield Check(name, "ok", f"none; {settings.host} is this machine's own")
+    else:
+        mend = "Set tls_certificate and tls_key, or put a proxy with TLS in front."
+        yield Check(name, "warn", f"none, and host is {settings.host}", mend)
 
 
 def modes(settings: Settings) -> Iterator[Check]:
     """The data directory is ours, and its secrets are for us alone."""
     folder = settings.data_dir
     if not folder.exists():
-        parent = _existing(folder)
+        parent = folders.existing(folder)
         able = os.access(parent, os.W_OK | os.X_OK)
         mend = "" if able else f"Choose another --data-dir, or let this user write to {parent}."
         yield Check(
@@ -136,9 +216,9 @@ def modes(settings: Settings) -> Iterator[Check]:
 
 def strays(settings: Settings) -> Iterator[Check]:
     """No process and no folder of a node that no instance owns."""
-    owned = _owned_nodes(settings)
+    owned = {node.id for node in _nodes(settings)}
     root = settings.data_dir / "instances"
-    folders = [path for path in root.glob("*/*") if path.is_dir() and path.name not in owned]
+    left = [path for path in root.glob("*/*") if path.is_dir() and path.name not in owned]
     processes = [
         process
         for process in Installation(settings.data_dir).nodes()
@@ -149,32 +229,46 @@ def strays(settings: Settings) -> Iterator[Check]:
         yield Check("Stray processes", "warn", f"pids {pids}", f"End them: kill {pids}")
     else:
         yield Check("Stray processes", "ok", "none")
-    if folders:
-        names = " ".join(str(path) for path in folders)
+    if left:
+        names = " ".join(str(path) for path in left)
         yield Check("Stray folders", "warn", names, "Delete them if you miss nothing in them.")
     else:
         yield Check("Stray folders", "ok", "none")
 
 
-def _owned_nodes(settings: Settings) -> set[str]:
-    """Ids of nodes in the store, those of an instance that is just being deleted too."""
-    from sqlalchemy import inspect
+def repairs(settings: Settings) -> Iterator[Check]:
+    """Instances that were found damaged: whether that could be mended."""
+    for job in _last_repairs(settings):
+        name = f"Repair of {job.instance_name}"
+        found = next((step.detail for step in job.steps if step.detail), "under way")
+        if job.status == "Failed":
+            yield Check(name, "fail", job.fail_reason or found, f"shardhouse job show {job.id}")
+        else:
+            yield Check(name, "ok", f"{job.status} at {job.created_at:%Y-%m-%d %H:%M}Z: {found}")
 
-    from shardhouse.store import instances
-    from shardhouse.store.database import Database
 
-    folders = [path for path in (settings.data_dir / "instances").glob("*") if path.is_dir()]
-    if not folders:
-        return set()
-    database = Database(settings.store_url)
-    try:
-        if not inspect(database.engine).has_table("instances"):
-            return set()
+def _last_repairs(settings: Settings) -> list[Job]:
+    from shardhouse.operations.repair import ACTION
+    from shardhouse.store import jobs
+
+    with stored.opened(settings) as database:
+        if database is None:
+            return []
         with database.read() as connection:
-            found = [instances.load(connection, folder.name) for folder in folders]
-    finally:
-        database.close()
-    return {node.id for instance in found if instance for node in instance.nodes}
+            return jobs.latest(connection, ACTION)
+
+
+def _nodes(settings: Settings) -> list[Node]:
+    """Nodes in the store, those of an instance that is just being deleted too."""
+    return [node for instance in stored.instances_of(settings) for node in instance.nodes]
+
+
+def _resolves(name: str) -> bool:
+    try:
+        socket.getaddrinfo(name, None)
+    except OSError:
+        return False
+    return True
 
 
 def _port(setting: str, host: str, port: int, process: psutil.Process | None) -> Check:
@@ -192,7 +286,8 @@ def _port(setting: str, host: str, port: int, process: psutil.Process | None) ->
                 return Check(name, "ok", f"our own serve, pid {process.pid}")
             option = setting.replace("_", "-")
             mend = f"End who has it, or choose another: --{option}, SHARDHOUSE_{setting.upper()}."
-            return Check(name, "fail", f"{host}:{port}: {error.strerror}", mend)
+            found = f"{endpoints.authority(host, port)}: {error.strerror}"
+            return Check(name, "fail", found, mend)
     return Check(name, "ok", f"free on {host}")
 
 
@@ -214,10 +309,6 @@ def _mode(name: str, path: Path, verdict: Verdict, wanted: str) -> Check:
     if status.st_mode & PRIVATE:
         return Check(name, verdict, found, f"Others can read it: chmod {wanted} {path}")
     return Check(name, "ok", found)
-
-
-def _existing(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _rate(value: int, least: int, enough: int) -> Verdict:

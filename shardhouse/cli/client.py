@@ -1,10 +1,11 @@
 """The two HTTP APIs as commands see them: one token per invocation, errors as CliError."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,6 +13,10 @@ import httpx
 from shardhouse.cli import credentials
 from shardhouse.cli.credentials import Credentials
 from shardhouse.cli.output import CliError
+from shardhouse.cli.trust import trust
+
+if TYPE_CHECKING:
+    from shardhouse.contract.call import Call
 
 PAGE = 100
 TIMEOUT = 60.0
@@ -42,6 +47,7 @@ class Client:
         self._http = httpx.Client(
             timeout=TIMEOUT,
             transport=transport,
+            verify=trust(known.tls_authority),
             # No proxy leads to this machine's own loopback addresses.
             trust_env=not host.startswith(_LOOPBACK),
         )
@@ -92,6 +98,21 @@ class Client:
         """One DDS call; `path` follows the project. Raises RefusalError, UnreachableError."""
         return self._json(self._send(method, f"{self.dds_url}/{path}", body, params, self._token))
 
+    def call(
+        self,
+        call: "Call",
+        path: Mapping[str, str],
+        body: Mapping[str, Any],
+        params: Mapping[str, str],
+    ) -> dict[str, Any]:
+        """One call of the contract; `path` has the variable parts but the project. Raises
+        RefusalError, UnreachableError."""
+        root = "{0.scheme}://{0.netloc}".format(urlsplit(self.dds_url))
+        place = call.path.format(project_id=self.project_id, **path)
+        return self._json(
+            self._send(call.method, root + place, body or None, params or None, self._token)
+        )
+
     def iam(
         self,
         method: str,
@@ -104,12 +125,50 @@ class Client:
         return self._json(self._send(method, url, body, params, self._token))
 
     def instances(self, **filters: str) -> Iterator[dict[str, Any]]:
-        """All instances of the project that match, page by page."""
+        """All instances of the project that match."""
+        return self._all("instances", "instances", filters)
+
+    def backups(self, **filters: str) -> Iterator[dict[str, Any]]:
+        """All backups of the project that match, newest first."""
+        return self._all("backups", "backups", filters)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """All events of the project, newest first."""
+        return self._all("events", "events", {})
+
+    def recycled(self) -> Iterator[dict[str, Any]]:
+        """The instances in the project's recycle bin, the last that was deleted first."""
+        return self._all("recycle-instances", "instances", {})
+
+    def restore_times(self, instance_id: str) -> list[tuple[int, int]]:
+        """The ranges of moments, in milliseconds, to which an instance can be restored."""
+        found = self.dds("GET", f"instances/{instance_id}/restore-time")["restore_time"]
+        return [(one["start_time"], one["end_time"]) for one in found]
+
+    @contextmanager
+    def download(self, url: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """What a link names: its length, and its bytes in pieces. Raises RefusalError,
+        UnreachableError, also while the pieces are read."""
+        try:
+            identity = {"Accept-Encoding": "identity"}  # the length is that of the content
+            with self._http.stream("GET", url, headers=identity) as answer:
+                if answer.status_code >= 400:
+                    answer.read()
+                    raise _refusal(answer)
+                length = answer.headers.get("Content-Length")
+                if length is None:
+                    raise CliError(f"{url} does not say how long it is: is a proxy in between?")
+                yield int(length), answer.iter_bytes()
+        except httpx.HTTPError as error:
+            raise UnreachableError(f"The download ended early: {error}.") from None
+
+    def _all(self, path: str, what: str, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """All items of a list, page by page."""
         offset = 0
         while True:
             params = {**filters, "offset": str(offset), "limit": str(PAGE)}
-            found = self.dds("GET", "instances", params=params)
-            yield from found["instances"]
+            found = self.dds("GET", path, params=params)
+            yield from found[what]
             offset += PAGE
             if offset >= found["total_count"]:
                 return
@@ -130,7 +189,14 @@ class Client:
         )
         identity = {"methods": ["password"], "password": {"user": user}}
         body = {"auth": {"identity": identity, "scope": {"project": project}}}
-        answer = self._send("POST", f"{known.auth_url}/v3/auth/tokens", body, None, None)
+        try:
+            answer = self._send("POST", f"{known.auth_url}/v3/auth/tokens", body, None, None)
+        except RefusalError as error:
+            error.message += (
+                f"\nThis was the login of user {known.user} (domain {known.user_domain}) at "
+                f"{known.auth_url}, with the credentials of {known.source}."
+            )
+            raise
         return {**self._json(answer), "text": answer.headers["X-Subject-Token"]}
 
     @property
@@ -175,6 +241,12 @@ class Client:
 
     def _unreachable(self, url: str, error: httpx.HTTPError) -> str:
         address = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return (
+                f"The certificate of {address} is not trusted: {error}. Name the authority that "
+                "signed it in the setting tls_authority (or OS_CACERT); a certificate must name "
+                "the host too."
+            )
         told = f"Nobody answers at {address}: {error or type(error).__name__}."
         data_dir = self.credentials.data_dir
         if data_dir is None:

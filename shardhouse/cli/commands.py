@@ -5,7 +5,23 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from shardhouse.cli import demo, doctor, env, iam, instances, jobs, output, service
+from shardhouse.cli import (
+    advice,
+    backups,
+    call,
+    demo,
+    doctor,
+    engines,
+    env,
+    events,
+    iam,
+    instances,
+    jobs,
+    output,
+    parameters,
+    restores,
+    service,
+)
 from shardhouse.errors import ShardhouseError
 
 
@@ -33,9 +49,17 @@ app.command()(service.down)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(env.env)
+app.command()(restores.restore)
+instances.app.command()(restores.clone)
+instances.app.command()(advice.advise)
 app.add_typer(instances.app, name="instance")
+app.add_typer(backups.app, name="backup")
+app.add_typer(parameters.app, name="parameter")
 app.add_typer(jobs.app, name="job")
+app.add_typer(engines.app, name="engine")
+app.add_typer(events.app, name="event")
 app.add_typer(iam.app, name="iam")
+app.add_typer(call.app, name="call")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,4 +1,9 @@
-"""Who a command is to the APIs: from `--data-dir`, else OS_* variables, else the default folder."""
+"""Whose credentials a command uses: those of the installation named by `--data-dir`, else by
+SHARDHOUSE_DATA_DIR; where none is named the OS_* variables, else the default folder's.
+
+What is named for Shardhouse alone goes before what is exported for all OpenStack clients, which may
+be about another installation.
+"""
 
 import json
 import os
@@ -7,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shardhouse.cli import output
 from shardhouse.cli.output import CliError
 
 ADMIN_FILE = "admin.json"
+DATA_DIR_VARIABLE = "SHARDHOUSE_DATA_DIR"
 
 
 @dataclass(frozen=True)
@@ -28,20 +35,33 @@ class Credentials:
     project_domain: str
     region: str | None
     data_dir: Path | None
+    tls_authority: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Where they come from, in words."""
+        return str(self.data_dir / ADMIN_FILE) if self.data_dir else "the OS_* variables"
 
 
 def find(data_dir: Path | None) -> Credentials:
-    """The credentials a command uses. Raises CliError that says which are expected where."""
-    if data_dir is None and os.environ.get("OS_AUTH_URL"):
+    """The credentials a command uses; a note says if OS_* variables tell otherwise.
+
+    Raises CliError that says which are expected where.
+    """
+    named = data_dir or os.environ.get(DATA_DIR_VARIABLE)
+    if not named and os.environ.get("OS_AUTH_URL"):
         return from_environment(os.environ)
     folder = resolve(data_dir)
-    return from_admin_file(read_admin_file(folder), folder)
+    found = from_admin_file(read_admin_file(folder), folder)
+    if data_dir is None:
+        _note_unused(found, os.environ)
+    return found
 
 
 def resolve(data_dir: Path | None) -> Path:
     """The installation's folder: as given, else SHARDHOUSE_DATA_DIR, else the default."""
-    given = data_dir or os.environ.get("SHARDHOUSE_DATA_DIR")
-    if given is None:
+    given = data_dir or os.environ.get(DATA_DIR_VARIABLE)
+    if not given:
         from shardhouse.settings import DEFAULT_DATA_DIR
 
         given = DEFAULT_DATA_DIR
@@ -79,6 +99,7 @@ def from_admin_file(content: Mapping[str, Any], data_dir: Path) -> Credentials:
             project_domain=content["domain_name"],
             region=content["region"],
             data_dir=data_dir,
+            tls_authority=content.get("tls_authority"),
         )
     except KeyError as error:
         raise CliError(f"{data_dir / ADMIN_FILE} lacks the key {error}.") from None
@@ -101,7 +122,7 @@ def from_environment(variables: Mapping[str, str]) -> Credentials:
             "installation with --data-dir."
         )
     return Credentials(
-        auth_url=variables["OS_AUTH_URL"].rstrip("/").removesuffix("/v3"),
+        auth_url=_auth_url(variables),
         user=variables["OS_USERNAME"],
         password=variables["OS_PASSWORD"],
         user_domain=user_domain,
@@ -110,4 +131,30 @@ def from_environment(variables: Mapping[str, str]) -> Credentials:
         project_domain=variables.get("OS_PROJECT_DOMAIN_NAME") or user_domain,
         region=variables.get("OS_REGION_NAME") or None,
         data_dir=None,
+        tls_authority=variables.get("OS_CACERT") or None,
     )
+
+
+def _auth_url(variables: Mapping[str, str]) -> str:
+    return variables["OS_AUTH_URL"].rstrip("/").removesuffix("/v3")
+
+
+def _note_unused(found: Credentials, variables: Mapping[str, str]) -> None:
+    """Say so where OS_* variables, which go after a named folder, tell something else."""
+    if not variables.get("OS_AUTH_URL"):
+        return
+    used = {
+        "OS_USERNAME": found.user,
+        "OS_PASSWORD": found.password,
+        "OS_PROJECT_ID": found.project_id,
+        "OS_PROJECT_NAME": found.project_name,
+    }
+    others = [name for name, value in used.items() if variables.get(name, value) != value]
+    if _auth_url(variables) != found.auth_url:
+        others.insert(0, "OS_AUTH_URL")
+    if others:
+        output.note(
+            f"The credentials used are those of {found.source}, which {DATA_DIR_VARIABLE} names, "
+            f"not what {', '.join(others)} say; unset {DATA_DIR_VARIABLE} to use the OS_* "
+            "variables."
+        )

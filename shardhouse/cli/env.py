@@ -1,9 +1,11 @@
 """`shardhouse env`: the stored credentials in the form other clients read."""
 
 import json
+import os
 import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import typer
 
@@ -38,8 +40,25 @@ def env(
 
 
 def variables(known: Mapping[str, Any]) -> dict[str, str]:
-    """OS_* for OpenStack clients and Terraform, HUAWEICLOUD_SDK_* for the official SDK."""
+    """OS_* for OpenStack clients and Terraform, HUAWEICLOUD_SDK_* for the official SDK, the ids of
+    the project's networks for create requests, and NO_PROXY for all of them, in both of its
+    spellings: some clients read only one.
+    """
     region = known["region"].replace("-", "_").upper()
+    authority = known.get("tls_authority")
+    # OpenStack clients and Terraform, the official SDK, curl.
+    names = ("OS_CACERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    trusted = dict.fromkeys(names, str(authority)) if authority else {}
+    # An installation that no `serve` of this version has started has no networks yet.
+    networks = {
+        f"SHARDHOUSE_{name.upper()}": known[name]
+        for name in ("vpc_id", "subnet_id", "security_group_id")
+        if name in known
+    }
+    neighbours = {
+        f"HUAWEICLOUD_SDK_REGION_{service}_{region}": known["iam_endpoint"]
+        for service in ("VPC", "EIP", "EPS", "LTS", "CES")
+    }
     return {
         "OS_AUTH_URL": f"{known['iam_endpoint']}/v3",
         "OS_IDENTITY_API_VERSION": "3",
@@ -58,7 +77,23 @@ def variables(known: Mapping[str, Any]) -> dict[str, str]:
         "HUAWEICLOUD_SDK_PROJECT_ID": known["project_id"],
         "HUAWEICLOUD_SDK_IAM_ENDPOINT": known["iam_endpoint"],
         f"HUAWEICLOUD_SDK_REGION_DDS_{region}": known["dds_endpoint"],
+        **neighbours,
+        **networks,
+        **trusted,
+        "NO_PROXY": no_proxy(known),
+        "no_proxy": no_proxy(known),
     }
+
+
+def no_proxy(known: Mapping[str, Any]) -> str:
+    """The hosts of the installation, which this machine reaches without a proxy, after those that
+    NO_PROXY has already.
+    """
+    hosts = f"{os.environ.get('NO_PROXY', '')},{os.environ.get('no_proxy', '')}".split(",")
+    hosts += [urlsplit(known[name]).hostname or "" for name in ("iam_endpoint", "dds_endpoint")]
+    wanted = dict.fromkeys(host.strip() for host in hosts if host.strip())
+    # Clients know "no proxy for anything" only if it stands alone.
+    return "*" if "*" in wanted else ",".join(wanted)
 
 
 def shell(known: Mapping[str, Any]) -> str:
@@ -70,11 +105,14 @@ def shell(known: Mapping[str, Any]) -> str:
 def clouds(known: Mapping[str, Any]) -> str:
     """A clouds.yaml with one cloud. JSON is YAML, so strings are quoted as JSON does."""
     quote = json.dumps
-    return f"""clouds:
+    authority = known.get("tls_authority")
+    cacert = f"\n    cacert: {quote(authority)}" if authority else ""
+    return f"""{_proxy_comment(known)}
+clouds:
   shardhouse:
     vendor_hook: otcextensions.sdk:load
     region_name: {quote(known["region"])}
-    identity_api_version: 3
+    identity_api_version: 3{cacert}
     auth:
       auth_url: {quote(known["iam_endpoint"] + "/v3")}
       username: {quote(known["user_name"])}
@@ -90,13 +128,16 @@ def terraform(known: Mapping[str, Any]) -> str:
         # HCL expands ${ and %{ in strings.
         return json.dumps(text).replace("${", "$${").replace("%{", "%%{")
 
-    return f"""provider "opentelekomcloud" {{
+    authority = known.get("tls_authority")
+    cacert = f"\n  cacert_file = {quote(authority)}" if authority else ""
+    return f"""{_proxy_comment(known)}
+provider "opentelekomcloud" {{
   auth_url    = {quote(known["iam_endpoint"] + "/v3")}
   region      = {quote(known["region"])}
   domain_name = {quote(known["domain_name"])}
   tenant_name = {quote(known["project_name"])}
   user_name   = {quote(known["user_name"])}
-  password    = {quote(known["password"])}
+  password    = {quote(known["password"])}{cacert}
 }}
 
 provider "huaweicloud" {{
@@ -104,12 +145,21 @@ provider "huaweicloud" {{
   region     = {quote(known["region"])}
   project_id = {quote(known["project_id"])}
   access_key = {quote(known["access_key"])}
-  secret_key = {quote(known["secret_key"])}
+  secret_key = {quote(known["secret_key"])}{cacert}
   endpoints = {{
     iam = {quote(known["iam_endpoint"] + "/")}
     dds = {quote(known["dds_endpoint"] + "/")}
+    vpc = {quote(known["iam_endpoint"] + "/")}
+    eps = {quote(known["iam_endpoint"] + "/")}
+    lts = {quote(known["iam_endpoint"] + "/")}
+    ces = {quote(known["iam_endpoint"] + "/")}
   }}
 }}"""
+
+
+def _proxy_comment(known: Mapping[str, Any]) -> str:
+    """For files that cannot say it."""
+    return f"# Behind an HTTP proxy: export NO_PROXY={shlex.quote(no_proxy(known))}"
 
 
 _FORMATS = {"sh": shell, "clouds": clouds, "terraform": terraform}

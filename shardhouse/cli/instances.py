@@ -1,4 +1,4 @@
-"""`shardhouse instance`: create, list, show, delete, uri."""
+"""`shardhouse instance`: create, list, show, delete, upgrade, uri; `restores` has clone."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from shardhouse.cli import orders, output, passwords, uris
-from shardhouse.cli.jobs import finish
+from shardhouse.cli.jobs import finish, started
 from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
 from shardhouse.cli.output import CliError
 
@@ -29,7 +29,7 @@ def create(
     version: Annotated[str, typer.Option(help="MongoDB version to ask for.")] = "4.4",
     spec: Annotated[
         str, typer.Option(help="Size of its nodes: SERIES.SIZE.RATIO, or SIZE.arm2.")
-    ] = "s2.medium.4",
+    ] = orders.SPEC,
     size: Annotated[int, typer.Option(help="GB of each data node's volume.")] = 20,
     shards: Annotated[int, typer.Option(help="Shards of a sharding instance.")] = 2,
     mongos: Annotated[int, typer.Option(help="Routers of a sharding instance.")] = 2,
@@ -83,14 +83,7 @@ def create(
             )
             body = order.body(password)
         answer = client.dds("POST", "instances", body)
-        if wait:
-            finish(client, answer["job_id"], quiet=json)
-            show_one(client, find(client, answer["id"]), json)
-        elif json:
-            output.print_json(answer)
-        else:
-            output.facts([("instance", answer["id"]), ("job", answer["job_id"])])
-            output.note(f"Follow it with `shardhouse job show {answer['job_id']} --watch`.")
+        begun(client, answer, wait=wait, json=json)
 
 
 @app.command("list")
@@ -161,6 +154,42 @@ def delete(
 
 
 @app.command()
+def upgrade(
+    instance: Named,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help="Release (5.0) or version (5.0.32). [default: the newest of its release]",
+            show_default=False,
+        ),
+    ] = "",
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="In less time, with interruptions of some seconds."),
+    ] = False,
+    delayed: Annotated[
+        bool, typer.Option("--delayed", help="In the instance's next maintenance window.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it until it is done.")] = False,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Upgrade an instance to a newer MongoDB build, node by node, while it serves."""
+    from shardhouse.cli.client import connect
+
+    body: dict[str, Any] = {"is_delayed": delayed}
+    if quick:
+        body["upgrade_mode"] = "minimized_upgrade_time"
+    if to:
+        body["version"] = to
+    with connect(data_dir) as client:
+        found = find(client, instance)
+        answer = client.dds("POST", f"instances/{found['id']}/db-upgrade", body)
+        started(client, answer, wait=wait, json=json)
+
+
+@app.command()
 def uri(
     instance: Named,
     show_password: Annotated[
@@ -203,6 +232,18 @@ def find(client: "Client", name_or_id: str) -> Instance:
     return found[0]
 
 
+def begun(client: "Client", answer: dict[str, Any], *, wait: bool, json: bool) -> None:
+    """Show a new instance when it is made, or say which job makes it."""
+    if wait:
+        finish(client, answer["job_id"], quiet=json)
+        show_one(client, find(client, answer["id"]), json)
+    elif json:
+        output.print_json(answer)
+    else:
+        output.facts([("instance", answer["id"]), ("job", answer["job_id"])])
+        output.note(f"Follow it with `shardhouse job show {answer['job_id']} --watch`.")
+
+
 def show_one(client: "Client", instance: Instance, as_json: bool) -> None:
     """Print an instance: its own facts, then its nodes group by group."""
     if as_json:
@@ -217,6 +258,7 @@ def show_one(client: "Client", instance: Instance, as_json: bool) -> None:
             ("status", output.status(instance["status"])),
             ("mode", instance["mode"]),
             ("version", f"{datastore['version']} requested, {instance['engine_version']} runs"),
+            *_lost_build(client, instance),
             ("address", escape(_address(instance, client))),
             ("TLS", "required" if instance["ssl"] else "none"),
             ("created", f"{instance['created']} UTC"),
@@ -229,6 +271,18 @@ def show_one(client: "Client", instance: Instance, as_json: bool) -> None:
         ("GROUP", "VOLUME", "NODE", "ROLE", "STATUS", "ADDRESS", "SPEC"),
         (row for group in instance["groups"] for row in _rows(group)),
     )
+
+
+def _lost_build(client: "Client", instance: Instance) -> list[tuple[str, str]]:
+    """That the build of an instance which is not well is gone, and how to get it back."""
+    from shardhouse.engines import known
+
+    name = instance.get("engine_build")
+    if instance["status"] == "normal" or not name:
+        return []
+    if name in client.dds("GET", "datastores/DDS-Community/versions")["builds"]:
+        return []
+    return [("build", f"[red]{name} is not here.[/] {known.way_back(name)}")]
 
 
 def _address(instance: Instance, client: "Client") -> str:
@@ -246,7 +300,7 @@ def _rows(group: dict[str, Any]) -> list[list[str]]:
             escape(node["name"]),
             node["role"],
             output.status(node["status"]),
-            node["private_ip"] or "internal",
+            escape(node["host"]) or "internal",
             node["spec_code"],
         ]
         for number, node in enumerate(group["nodes"])

@@ -59,6 +59,18 @@ def show(
     output.console().print(_steps(job))
 
 
+@app.command()
+def cancel(
+    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    data_dir: DataDir = None,
+) -> None:
+    """Cancel a job that waits for its maintenance window."""
+    from shardhouse.cli.client import connect
+
+    with connect(data_dir) as client:
+        client.dds("DELETE", f"scheduled-jobs/{job_id}")
+
+
 def fetch(client: "Client", job_id: str) -> dict[str, Any]:
     """The job as the API tells it."""
     job: dict[str, Any] = client.dds("GET", "jobs", params={"id": job_id})["job"]
@@ -73,6 +85,17 @@ def finish(client: "Client", job_id: str, *, quiet: bool, as_json: bool = False)
     if job["status"] == "Failed":
         raise CliError(f"The job {job_id} failed: {job['fail_reason'] or 'no reason was told'}")
     return job
+
+
+def started(client: "Client", answer: dict[str, Any], *, wait: bool, json: bool) -> None:
+    """Say which job was started, or follow it to its end. Raises CliError if it fails then."""
+    if wait:
+        finish(client, answer["job_id"], quiet=json, as_json=json)
+    elif json:
+        output.print_json(answer)
+    else:
+        output.facts([("job", answer["job_id"])])
+        output.note(f"Follow it with `shardhouse job show {answer['job_id']} --watch`.")
 
 
 def follow(client: "Client", job_id: str, *, quiet: bool) -> dict[str, Any]:
@@ -102,7 +125,7 @@ def _states(client: "Client", job_id: str) -> Iterator[dict[str, Any]]:
         else:
             seen = time.monotonic()
             yield job
-            if job["status"] != "Running":
+            if job["status"] not in ("Pending", "Running"):
                 return
         time.sleep(INTERVAL)
 

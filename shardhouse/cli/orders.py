@@ -1,6 +1,7 @@
 """What `instance create` asks for, as the API's request body."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,13 @@ Mode = Literal["sharding", "replicaset", "single"]
 NO_NETWORK = "00000000-0000-0000-0000-000000000000"
 CONFIG_SIZE = 20
 STORAGE = "ULTRAHIGH"
-_MODES = {"sharding": "Sharding", "replicaset": "ReplicaSet", "single": "Single"}
+_NETWORK = ("vpc_id", "subnet_id", "security_group_id")
+SPEC = "s2.medium.4"
+_MODES: Mapping[Mode, str] = {
+    "sharding": "Sharding",
+    "replicaset": "ReplicaSet",
+    "single": "Single",
+}
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,10 @@ class Order:
             "datastore": {"type": "DDS-Community", "version": self.version},
             "region": self.region,
             "availability_zone": self.zone or f"{self.region}-01",
-            "vpc_id": NO_NETWORK,
-            "subnet_id": NO_NETWORK,
-            "security_group_id": NO_NETWORK,
+            **dict.fromkeys(_NETWORK, NO_NETWORK),
             "password": password,
             "mode": _MODES[self.mode],
-            "flavor": self._flavor(),
+            "flavor": self.flavor(),
         }
         if self.port is not None:
             body["port"] = str(self.port)
@@ -52,7 +57,8 @@ class Order:
             body["ssl_option"] = "1" if self.ssl else "0"
         return body
 
-    def _flavor(self) -> list[dict[str, Any]]:
+    def flavor(self) -> list[dict[str, Any]]:
+        """What it is built of."""
         match self.mode:
             case "sharding":
                 return [
@@ -88,6 +94,28 @@ class Order:
         if self.spec.endswith(".arm2"):
             return "dds.mongodb.large.arm2.config"
         return f"dds.mongodb.{self.spec.partition('.')[0]}.large.2.config"
+
+
+def flavor_like(origin: Mapping[str, Any] | None, mode: str, spec: str) -> list[dict[str, Any]]:
+    """What an instance of a mode is built of when a backup says how many and how large: nodes of
+    the size `spec`, else those of `origin`, else the usual ones."""
+    usual: Mode = next(ours for ours, theirs in _MODES.items() if theirs == mode)
+    order = Order("", usual, "", spec or SPEC, 0, 0, 0, 0, "")
+    entries = [
+        {key: value for key, value in entry.items() if key not in ("num", "size")}
+        for entry in order.flavor()
+    ]
+    if origin is not None and not spec:
+        own = {group["type"]: group["nodes"][0]["spec_code"] for group in origin["groups"]}
+        entries = [entry | {"spec_code": own[entry["type"]]} for entry in entries]
+    return entries
+
+
+def place_like(origin: Mapping[str, Any] | None, region: str) -> dict[str, Any]:
+    """Zone and network ids: those of `origin`."""
+    if origin is not None:
+        return {key: origin[key] for key in ("availability_zone", *_NETWORK)}
+    return {"availability_zone": f"{region}-01"} | dict.fromkeys(_NETWORK, NO_NETWORK)
 
 
 def from_file(path: Path) -> dict[str, Any]:

@@ -21,6 +21,9 @@ STATUS_STYLES = {
     "Running": "yellow",
     "Failed": "red",
     "Pending": "dim",
+    "COMPLETED": "green",
+    "BUILDING": "yellow",
+    "FAILED": "red",
 }
 
 

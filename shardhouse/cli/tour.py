@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 from shardhouse.cli import credentials, jobs, output, uris
 from shardhouse.cli.client import Client
 from shardhouse.cli.output import CliError
+from shardhouse.cli.trust import trust
 
 PASSWORD = "Test@123"  # noqa: S105 - the documented example's, for a database on loopback
 REQUEST = {
@@ -59,7 +60,8 @@ class Tour:
         self.known = credentials.read_admin_file(data_dir)
         self._data_dir = data_dir
         self._client = Client(credentials.from_admin_file(self.known, data_dir))
-        self._http = httpx.Client(trust_env=False, timeout=60)
+        authority = trust(self.known.get("tls_authority"))
+        self._http = httpx.Client(trust_env=False, timeout=60, verify=authority)
 
     def __enter__(self) -> Self:
         return self

@@ -6,7 +6,6 @@ from typing import Any
 from shardhouse.cli import credentials
 from shardhouse.cli.output import CliError
 
-REPLICA_SET = "replica"
 _DOORS = {"Sharding": "mongos", "ReplicaSet": "replica", "Single": "single"}
 
 
@@ -27,20 +26,20 @@ def address(instance: dict[str, Any], data_dir: Path | None, password: str | Non
         found,
         password=password,
         user=instance["db_user_name"],
-        replica_set=None if instance["mode"] == "Sharding" else REPLICA_SET,
+        replica_set=instance["replica_set"] or None,
         authority=authority(instance, data_dir) if instance["ssl"] else None,
     )
 
 
 def hosts(instance: dict[str, Any]) -> list[str]:
-    """`address:port` of its routers, or of the members a client may know of."""
+    """`name:port` or `address:port` of its routers, or of the members a client may know of."""
     door = _DOORS[instance["mode"]]
     return [
-        f"{node['private_ip']}:{instance['port']}"
+        node["host"]
         for group in instance["groups"]
         if group["type"] == door
         for node in group["nodes"]
-        if node["private_ip"] and node["role"] != "Hidden"
+        if node["host"] and node["role"] != "Hidden"
     ]
 
 

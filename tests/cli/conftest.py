@@ -9,8 +9,7 @@ import pytest
 from shardhouse.cli import client
 from shardhouse.cli.client import Client
 from shardhouse.cli.credentials import Credentials
-from shardhouse.cli.installation import Installation
-from tests.cli.program import Program
+from tests.cli.program import Program, running
 
 PASSWORD = "Secret#2026"
 NAME = "journey"
@@ -50,7 +49,8 @@ def fake_apis(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], None]:
         def handler(request: httpx.Request) -> httpx.Response:
             if request.url.path == "/v3/auth/tokens":
                 return httpx.Response(201, json=LOGIN, headers={"X-Subject-Token": "t1"})
-            assert request.headers["X-Auth-Token"] == "t1"
+            token = None if request.url.path.startswith("/v3/backup-files/") else "t1"
+            assert request.headers.get("X-Auth-Token") == token
             return answer(request)
 
         def connect(_data_dir: Any) -> Client:
@@ -64,15 +64,8 @@ def fake_apis(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], None]:
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """`shardhouse` beside a running service of its own."""
-    folder = tmp_path_factory.mktemp("cli") / "data"
-    installation = Installation(folder)
-    child = installation.start("--port=0", "--iam-port=0")
-    try:
-        installation.await_answers(child, 60)
-        yield Program(folder)
-    finally:
-        installation.stop()
-        child.wait(10)
+    with running(tmp_path_factory.mktemp("cli") / "data") as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

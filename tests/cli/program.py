@@ -4,9 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from shardhouse.cli.installation import Installation
 
 PROGRAM = (sys.executable, "-m", "shardhouse.cli.main")
 SECONDS = 90
@@ -22,16 +26,27 @@ class Program:
         self, *arguments: str, stdin: str = "", **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
         return subprocess.run(
             [*PROGRAM, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
             timeout=SECONDS,
-            env=kept | {"SHARDHOUSE_DATA_DIR": str(self.data_dir)} | variables,
+            env=self._environment() | variables,
             check=False,
         )
+
+    def piped(self, output: IO[bytes], *arguments: str) -> int:
+        """Run one command to its end, its standard output into a file; its exit code."""
+        command = [*PROGRAM, *arguments]
+        done = subprocess.run(
+            command, stdout=output, timeout=SECONDS, env=self._environment(), check=False
+        )
+        return done.returncode
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+        return kept | {"SHARDHOUSE_DATA_DIR": str(self.data_dir)}
 
     def ok(self, *arguments: str, stdin: str = "", **variables: str) -> str:
         """Run a command that must succeed; its standard output."""
@@ -49,3 +64,16 @@ class Program:
         assert done.returncode == 1, f"{arguments}: {done.returncode} {done.stdout} {done.stderr}"
         assert "Traceback" not in done.stderr
         return done.stderr
+
+
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[Program]:
+    """`shardhouse` beside a service that it started, on free ports, and that ends afterwards."""
+    installation = Installation(folder)
+    child = installation.start("--port=0", "--iam-port=0", *options)
+    try:
+        installation.await_answers(child, 60)
+        yield Program(folder)
+    finally:
+        installation.stop()
+        child.wait(10)

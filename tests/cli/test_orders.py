@@ -10,6 +10,7 @@ from shardhouse.cli import credentials, orders
 from shardhouse.cli.orders import Order
 from shardhouse.cli.output import CliError
 from shardhouse.domain.creation import Limits, parse_create
+from shardhouse.domain.dialect import DIALECTS
 
 ORDER = Order(
     name="test-order",
@@ -22,7 +23,7 @@ ORDER = Order(
     members=3,
     region="local",
 )
-LIMITS = Limits(dialect="otc", versions=["4.4"], regions=[], zones=[], tls_default=False)
+LIMITS = Limits(dialect=DIALECTS["otc"], versions=["4.4"], regions=[], zones=[], tls_default=False)
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,29 @@ def test_a_given_folder_goes_before_variables(
     monkeypatch.setenv("OS_AUTH_URL", "http://elsewhere/v3")
     with pytest.raises(CliError, match=r"admin\.json does not exist"):
         credentials.find(tmp_path)
+    monkeypatch.setenv("SHARDHOUSE_DATA_DIR", str(tmp_path))
+    with pytest.raises(CliError, match=r"admin\.json does not exist"):
+        credentials.find(None)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kinds"),
+    [
+        ("Sharding", ["mongos", "shard", "config"]),
+        ("ReplicaSet", ["replica"]),
+        ("Single", ["single"]),
+    ],
+)
+def test_an_order_like_another_leaves_numbers_and_sizes_to_the_backup(
+    mode: str, kinds: list[str]
+) -> None:
+    usual = orders.flavor_like(None, mode, "")
+    assert [entry["type"] for entry in usual] == kinds
+    assert not [entry for entry in usual if {"num", "size"} & entry.keys()]
+    groups = [
+        {"type": kind, "nodes": [{"spec_code": f"dds.mongodb.c3.large.2.{kind}"}]} for kind in kinds
+    ]
+    alike = orders.flavor_like({"groups": groups}, mode, "")
+    assert {entry["spec_code"].split(".")[2] for entry in alike} == {"c3"}
+    chosen = orders.flavor_like({"groups": groups}, mode, "c6.large.4")
+    assert {entry["spec_code"].split(".")[2] for entry in chosen} == {"c6"}

@@ -20,7 +20,7 @@ runner = CliRunner()
 
 def _instance(**changes: Any) -> dict[str, Any]:
     node = {"id": "n1", "name": "a_node_1", "status": "normal", "role": "Primary"}
-    node |= {"private_ip": "127.64.0.1", "spec_code": "dds.mongodb.s2.medium.4.single"}
+    node |= {"host": "127.64.0.1:8635", "spec_code": "dds.mongodb.s2.medium.4.single"}
     return {
         "id": "i1",
         "name": "a[b]",
@@ -36,6 +36,7 @@ def _instance(**changes: Any) -> dict[str, Any]:
         "region": "local",
         "availability_zone": "local-01",
         "actions": [],
+        "replica_set": "replica",
         "groups": [
             {"type": "single", "nodes": [node], "volume": {"size": "10", "used": "0.10"}},
         ],
@@ -170,7 +171,7 @@ def test_wrong_usage_ends_with_2(fake_apis: Use, words: list[str]) -> None:
 
 def test_hidden_members_are_no_doors() -> None:
     nodes = [
-        {"id": f"n{number}", "private_ip": f"127.64.0.{number}", "role": role}
+        {"id": f"n{number}", "host": f"127.64.0.{number}:8635", "role": role}
         for number, role in ((1, "Primary"), (2, "Secondary"), (3, "Hidden"))
     ]
     groups = [{"type": "replica", "nodes": nodes}]

@@ -75,16 +75,12 @@ def test_otcextensions_creates_a_cluster_and_works_with_it(
         assert all(shard["count"] > 0 for shard in shards.values())
     cloud.dds.delete_instance(created.id)
     assert cloud.dds.find_instance("otc-cluster", ignore_missing=True) is None
-    until("all nodes to be gone", lambda: not _nodes(installation, created.id), 60)
+    until("all nodes to be gone", lambda: not installation.nodes(created.id), 60)
 
 
 def _ended(cloud: Connection, job_id: str) -> Any:
     job = cloud.dds.get_job(job_id)
     return job if job.status != "Running" else None
-
-
-def _nodes(installation: Installation, instance_id: str) -> list[Any]:
-    return [p for p in installation.nodes() if instance_id in " ".join(p.cmdline())]
 
 
 def test_otcextensions_is_told_what_is_wrong(cloud: Connection) -> None:

@@ -1,0 +1,197 @@
+"""`shardhouse call`: every call of the API as a command, made from its row of the contract."""
+
+import json as json_text
+import re
+import sys
+from collections.abc import Callable
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from shardhouse.cli import output
+from shardhouse.cli.options import DataDir
+from shardhouse.cli.output import CliError
+
+if TYPE_CHECKING:
+    from shardhouse.contract.call import Call
+    from shardhouse.contract.reference import FieldReference
+
+#: Path parts that the client knows by itself.
+_KNOWN = ("project_id",)
+#: How path parts are called where a name serves as well.
+_METAVARS = {"instance_id": "INSTANCE"}
+Wait = Annotated[bool, typer.Option("--wait", help="Follow the job until it is done.")]
+
+
+class _Calls(TyperGroup):
+    """One command per row; rows are loaded when a command is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all calls, as options are written: `resize-instance`."""
+        return sorted(_rows())
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a row."""
+        row = _rows().get(cmd_name)
+        return _command(cmd_name, row) if row else None
+
+
+app = typer.Typer(
+    cls=_Calls,
+    no_args_is_help=True,
+    help="Every call of the API. Options are the fields of its body or query.",
+)
+
+
+@app.callback()
+def _calls() -> None:
+    """Every call of the API. Options are the fields of its body or query."""
+
+
+def _rows() -> dict[str, "Call"]:
+    from shardhouse.contract.table import CALLS
+
+    return {_kebab(call.operation): call for call in CALLS}
+
+
+def _kebab(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower().replace("_", "-")
+
+
+def _command(name: str, call: "Call") -> Any:
+    from shardhouse.contract.reference import fields
+
+    parts = [part for part in call.path_parameters if part not in _KNOWN]
+    parameters = [_argument(part) for part in parts]
+    setters: dict[str, Callable[[dict[str, Any], str], None]] = {}
+    queries: dict[str, str] = {}
+    for model in (call.query, call.body):
+        for field in fields(model):
+            if "[]" in field.name or field.type == "object":
+                continue
+            parameter = "field_" + field.name.replace(".", "__")
+            if model is call.query:
+                queries[parameter] = field.name
+            else:
+                setters[parameter] = _setter(field)
+            option = typer.Option(f"--{field.name.replace('_', '-')}", help=_help(field))
+            parameters.append(_option(parameter, option))
+    if setters:
+        option = typer.Option("--body", help="The body as JSON, or @FILE; options add to it.")
+        parameters.append(_option("whole", option))
+    parameters += [
+        Parameter("wait", Parameter.KEYWORD_ONLY, annotation=Wait, default=False),
+        Parameter("data_dir", Parameter.KEYWORD_ONLY, annotation=DataDir, default=None),
+    ]
+
+    def run(*, data_dir: Path | None, wait: bool, **given: str | None) -> None:
+        body = _whole(given.get("whole") or "")
+        for parameter, setter in setters.items():
+            value = given[parameter]
+            if value is not None:
+                setter(body, value)
+        params = {
+            wire: value
+            for parameter, wire in queries.items()
+            if (value := given[parameter]) is not None
+        }
+        path = {part: str(given[part]) for part in parts}
+        _send(call, path, {call.wrapper: body} if call.wrapper else body, params, data_dir, wait)
+
+    # Typer reads a command's options from its function's signature.
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    made = typer.Typer(add_completion=False)
+    made.command(
+        name, help=f"{call.summary}\n\n{call.method} {call.path}", short_help=call.summary
+    )(run)
+    return typer.main.get_command(made)
+
+
+def _argument(part: str) -> Parameter:
+    annotation = Annotated[str, typer.Argument(metavar=_METAVARS.get(part, part.upper()))]
+    return Parameter(part, Parameter.KEYWORD_ONLY, annotation=annotation)
+
+
+def _option(parameter: str, option: Any) -> Parameter:
+    annotation = Annotated[str | None, option]
+    return Parameter(parameter, Parameter.KEYWORD_ONLY, annotation=annotation, default=None)
+
+
+def _send(
+    call: "Call",
+    path: dict[str, str],
+    body: dict[str, Any],
+    params: dict[str, str],
+    data_dir: Path | None,
+    wait: bool,
+) -> None:
+    from shardhouse.cli.client import connect
+    from shardhouse.cli.instances import find
+    from shardhouse.cli.jobs import finish
+
+    with connect(data_dir) as client:
+        if "instance_id" in path:
+            path["instance_id"] = find(client, path["instance_id"])["id"]
+        answer = client.call(call, path, body, params)
+        if wait and "job_id" in answer:
+            finish(client, answer["job_id"], quiet=False)
+        else:
+            output.print_json(answer)
+
+
+def _whole(text: str) -> dict[str, Any]:
+    """The body that `--body` gives."""
+    if not text:
+        return {}
+    if text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text()
+        except OSError as error:
+            raise CliError(f"{text[1:]} cannot be read: {error.strerror}.") from None
+    try:
+        body = json_text.loads(text)
+    except ValueError as error:
+        raise CliError(f"--body is no JSON: {error}.") from None
+    if not isinstance(body, dict):
+        raise CliError("--body must be a JSON object.")
+    return body
+
+
+def _setter(field: "FieldReference") -> Callable[[dict[str, Any], str], None]:
+    """Puts an option's text where the field is: JSON where the field is no string, or the items of
+    a list separated by commas."""
+
+    def put(body: dict[str, Any], text: str) -> None:
+        *path, last = field.name.split(".")
+        for part in path:
+            body = body.setdefault(part, {})
+        if field.secret and text == "-":
+            text = sys.stdin.readline().rstrip("\n")
+        body[last] = _value(text, field.type)
+
+    return put
+
+
+def _value(text: str, kind: str) -> Any:
+    if kind == "string":
+        return text
+    try:
+        return json_text.loads(text)
+    except ValueError:
+        return text.split(",") if kind == "array" else text
+
+
+def _help(field: "FieldReference") -> str:
+    return " ".join(
+        part
+        for part in (
+            field.description,
+            "`-` reads it from standard input." if field.secret else "",
+            "Required." if field.required else "",
+        )
+        if part
+    )
