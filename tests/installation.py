@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import psutil
+
+from shardhouse.mongo.admin import Access, Clients
+from tests.free_ports import free_port
 
 T = TypeVar("T")
 START_SECONDS = 60.0
@@ -40,7 +43,9 @@ class Installation:
 
     def __init__(self, data_dir: Path, **settings: Any) -> None:
         self.data_dir = data_dir
-        self.settings = {"data_dir": str(data_dir), "port": 0, "iam_port": 0} | settings
+        # Each start is on the same ports, as clients expect.
+        ports = {"port": free_port(), "iam_port": free_port()}
+        self.settings = {"data_dir": str(data_dir)} | ports | settings
         self.log = data_dir.parent / f"{data_dir.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._token: str | None = None
@@ -51,9 +56,6 @@ class Installation:
         """Start `serve` and wait until it answers."""
         self.launch(program, environment)
         until("serve to answer", self._answers, START_SECONDS)
-        # The next start is on the same ports, as clients expect.
-        for setting, url in (("port", self.dds), ("iam_port", self.iam)):
-            self.settings[setting] = httpx.URL(url).port
 
     def launch(self, program: str = PROGRAM, environment: Mapping[str, str] | None = None) -> None:
         """Start `serve` and do not wait."""
@@ -97,19 +99,26 @@ class Installation:
         assert self._process is not None
         return self._process.wait(seconds)
 
-    def nodes(self) -> list[psutil.Process]:
-        """Every process whose command line names this data directory, but `serve`."""
-        found = []
+    def nodes(self, *ids: str) -> list[psutil.Process]:
+        """Every process whose command line names this data directory, and one of the ids if any are
+        given; not `serve`."""
+        return [process for process, _ in self._running(ids)]
+
+    def commands(self, *ids: str) -> list[list[str]]:
+        """The command lines of `nodes`."""
+        return [line for _, line in self._running(ids)]
+
+    def _running(self, ids: tuple[str, ...]) -> Iterator[tuple[psutil.Process, list[str]]]:
         for process in psutil.process_iter():
             try:
                 line = process.cmdline()
                 if process.status() == psutil.STATUS_ZOMBIE:
                     continue
-            except psutil.Error:
+            except psutil.Error:  # it ended meanwhile
                 continue
-            if any(f"{self.data_dir}/instances/" in word for word in line):
-                found.append(process)
-        return found
+            ours = any(f"{self.data_dir}/instances/" in word for word in line)
+            if ours and (not ids or any(one in word for one in ids for word in line)):
+                yield process, line
 
     def destroy(self) -> None:
         """End `serve` and every node."""
@@ -212,6 +221,14 @@ class Installation:
         assert listed["status"] == "normal"
         return listed
 
+    def system(self, instance: Mapping[str, Any]) -> Clients:
+        """Connections to the instance's nodes as `__system`, through its key file: for what its
+        administrator may not do."""
+        folder = self.data_dir / "instances" / instance["id"]
+        (key, *_) = folder.glob("*/conf/keyfile")
+        (authority, *_) = [*(folder.glob("*/conf/ca.pem") if instance["ssl"] else ()), None]
+        return Clients(Access(key.read_text(), authority))
+
     def delete(self, instance_id: str) -> dict[str, Any]:
         """Delete an instance and wait for the job's end."""
         answer = self.call("DELETE", f"/instances/{instance_id}")
@@ -220,12 +237,13 @@ class Installation:
 
 
 def addresses(instance: Mapping[str, Any]) -> list[str]:
-    """`address:port` of the nodes a client may use: routers, or the visible members."""
+    """`host:port` of the nodes a client may use: routers, or the visible members."""
     return [
-        f"{node['private_ip']}:{instance['port']}"
+        node["host"]
         for group in instance["groups"]
+        if group["type"] not in ("shard", "config")
         for node in group["nodes"]
-        if node["private_ip"] and node["role"] != "Hidden"
+        if node["host"] and node["role"] != "Hidden"
     ]
 
 
@@ -234,5 +252,5 @@ def uri(instance: Mapping[str, Any], password: str = "Test@123", user: str = "rw
     hosts = ",".join(addresses(instance))
     options = "authSource=admin"
     if instance["mode"] != "Sharding":
-        options += "&replicaSet=replica"
+        options += f"&replicaSet={instance['replica_set']}"
     return f"mongodb://{user}:{password.replace('@', '%40')}@{hosts}/?{options}"

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-#: Documented example of a cluster, verbatim: `keep_days` is text, the window starts at a quarter.
+#: Documented example of a cluster: `keep_days` is text, the window starts at a quarter. It is not
+#: backed up by itself, which the example is: that has tests of its own.
 CLUSTER: dict[str, Any] = {
     "name": "test-cluster",
     "datastore": {"type": "DDS-Community", "version": "3.4", "storage_engine": "wiredTiger"},
@@ -31,7 +32,7 @@ CLUSTER: dict[str, Any] = {
             "spec_code": "dds.mongodb.s2.large.2.config",
         },
     ],
-    "backup_strategy": {"start_time": "08:15-09:15", "keep_days": "8"},
+    "backup_strategy": {"start_time": "08:15-09:15", "keep_days": "0"},
 }
 
 

@@ -1,6 +1,7 @@
 """A sharded cluster that requires TLS, as its users and operators meet it."""
 
 import socket
+import sqlite3
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
+from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from tests import requests
@@ -47,8 +49,7 @@ def secure(own: Installation, instance: dict[str, Any]) -> MongoClient[dict[str,
 
 
 def processes(own: Installation, nodes: list[dict[str, Any]]) -> list[Any]:
-    wanted = [node["id"] for node in nodes]
-    return [p for p in own.nodes() if any(node in " ".join(p.cmdline()) for node in wanted)]
+    return own.nodes(*(node["id"] for node in nodes))
 
 
 def status(own: Installation, cluster: dict[str, Any]) -> dict[str, Any]:
@@ -191,3 +192,137 @@ def test_a_cluster_survives_a_reboot(own: Installation, cluster: dict[str, Any])
     assert addresses(status(own, cluster)) == addresses(cluster)
     with secure(own, cluster) as client:
         assert client["shop"]["orders"].count_documents({}) == TOTAL
+
+
+# The administrator: through a router, and directly at a config server
+
+
+def config_client(own: Installation, cluster: dict[str, Any]) -> MongoClient[dict[str, Any]]:
+    """`rwuser` directly at the primary of the config servers."""
+    groups = status(own, cluster)["groups"]  # roles as they are now
+    (config,) = (group for group in groups if group["type"] == "config")
+    with sqlite3.connect(own.data_dir / "shardhouse.db") as store:
+        query = "select address, port from nodes where id = ?"
+        hosts = [
+            "{}:{}".format(*store.execute(query, (node["id"],)).fetchone())
+            for node in config["nodes"]
+            if node["role"] == "Primary"
+        ]
+    options = {"username": "rwuser", "password": "Test@123", "tls": True}
+    ca = str(authority(own, cluster))
+    return MongoClient(hosts[0], directConnection=True, tlsCAFile=ca, **options)
+
+
+def test_the_administrator_has_the_sharding_helpers(
+    own: Installation, cluster: dict[str, Any]
+) -> None:
+    with secure(own, cluster) as client:
+        admin, config = client.admin, client.config
+        # A chunk that comes back meets what its first move left, which is kept for 15 minutes.
+        admin.command("enableSharding", "helpers", primaryShard="shard_1")
+        admin.command("shardCollection", "helpers.c", key={"k": 1})
+        client["helpers"]["c"].insert_many([{"k": number, "z": 1} for number in range(10)])
+        admin.command("split", "helpers.c", middle={"k": 5})
+        until("a chunk on shard_2", lambda: move_chunk(admin, "shard_2"), 60)
+        client["helpers"]["c"].create_index([("k", 1), ("z", 1)])
+        admin.command("refineCollectionShardKey", "helpers.c", key={"k": 1, "z": 1})
+        admin.command("movePrimary", "helpers", to="shard_2")
+        admin.command("balancerStop")
+        admin.command("balancerStart")
+        admin.command("balancerStatus")
+        window = {"$set": {"activeWindow": {"start": "23:00", "stop": "6:00"}}}
+        config["settings"].update_one({"_id": "balancer"}, window, upsert=True)
+        config["settings"].update_one({"_id": "balancer"}, {"$unset": {"activeWindow": ""}})
+        admin.command("addShardToZone", "shard_1", zone="near")
+        around = {"min": {"k": -20, "z": 0}, "max": {"k": -10, "z": 0}}
+        admin.command("updateZoneKeyRange", "helpers.c", zone="near", **around)
+        admin.command("updateZoneKeyRange", "helpers.c", zone=None, **around)
+        admin.command("removeShardFromZone", "shard_1", zone="near")
+        for name in ("shards", "databases", "collections", "chunks", "settings"):
+            config[name].find_one()
+        for command in ("listShards", "serverStatus", "connPoolStats", "getShardMap"):
+            admin.command(command)
+        admin.command("usersInfo", {"forAllDBs": True})
+        client["new"].command("createUser", "app", pwd="Test@123", roles=["readWrite"])
+        client["new"].command("dropUser", "app")
+        client.drop_database("helpers")
+
+
+def move_chunk(admin: Database[dict[str, Any]], shard: str) -> bool:
+    """Whether it moved. Config servers that have just elected refuse it (194) for a while."""
+    try:
+        admin.command("moveChunk", "helpers.c", find={"k": 7}, to=shard)
+    except OperationFailure as error:
+        if error.code == 194:
+            return False
+        raise
+    return True
+
+
+def refused(client: MongoClient[dict[str, Any]], command: dict[str, Any]) -> str:
+    with pytest.raises(OperationFailure) as caught:
+        client.admin.command(command)
+    assert caught.value.code in (13, 59, 115, 16766), caught.value
+    return str(caught.value)
+
+
+ESCALATIONS: list[dict[str, Any]] = [
+    *(
+        {"grantRolesToUser": "rwuser", "roles": [{"role": role, "db": db}]}
+        for role, db in (
+            ("root", "admin"),
+            ("__system", "admin"),
+            ("clusterManager", "admin"),
+            ("userAdminAnyDatabase", "admin"),
+            ("dbAdminAnyDatabase", "admin"),
+            ("readWrite", "config"),
+            ("dbOwner", "local"),
+        )
+    ),
+    *(
+        {
+            "grantPrivilegesToRole": "instanceAdministrator",
+            "privileges": [{"resource": resource, "actions": ["find"]}],
+        }
+        for resource in ({"cluster": True}, {"db": "config", "collection": "shards"})
+    ),
+    {"removeShard": "shard_1"},
+    {"addShard": "x/127.0.0.1:1"},
+    {"setFeatureCompatibilityVersion": "5.0"},
+    {"setUserWriteBlockMode": 1, "global": True},
+    {"setDefaultRWConcern": 1, "defaultReadConcern": {"level": "local"}},
+    {"setParameter": 1, "logLevel": 1},
+    {"shutdown": 1},
+    {"replSetReconfig": {}},
+    {"applyOps": []},
+]
+
+
+@pytest.mark.parametrize("command", ESCALATIONS, ids=lambda command: str(command)[:70])
+def test_the_administrator_gets_no_more_than_that(
+    own: Installation, cluster: dict[str, Any], command: dict[str, Any]
+) -> None:
+    with secure(own, cluster) as client:
+        refused(client, command)
+    with config_client(own, cluster) as client:
+        refused(client, command)
+
+
+def test_a_router_says_which_rights_are_reserved(
+    own: Installation, cluster: dict[str, Any]
+) -> None:
+    with secure(own, cluster) as client:
+        text = refused(client, {"createUser": "x", "pwd": "Test@123", "roles": ["root"]})
+    assert "reserved for the service" in text
+
+
+@pytest.mark.parametrize("name", ["shards", "chunks", "collections", "databases", "version"])
+def test_the_cluster_s_own_records_are_not_written(
+    own: Installation, cluster: dict[str, Any], name: str
+) -> None:
+    for client in (secure(own, cluster), config_client(own, cluster)):
+        with client, pytest.raises(OperationFailure) as caught:
+            client.config[name].delete_many({"_id": "none"})
+        assert caught.value.code == 13
+    with config_client(own, cluster) as client, pytest.raises(OperationFailure):
+        client.config["settings"].insert_one({"_id": "none"})

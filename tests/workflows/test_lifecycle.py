@@ -30,7 +30,7 @@ def test_a_deleted_instance_is_gone_at_once_and_leaves_nothing(installation: Ins
     job = installation.wait_job(answer.json()["job_id"])
     assert (job["status"], job["instance"]["id"]) == ("Completed", made["id"])
     assert not (installation.data_dir / "instances" / made["id"]).exists()
-    assert not [p for p in installation.nodes() if made["id"] in " ".join(p.cmdline())]
+    assert not installation.nodes(made["id"])
     again = installation.call("DELETE", f"/instances/{made['id']}")
     assert (again.status_code, again.json()["error_code"]) == (404, "DBS.200002")
 
@@ -130,7 +130,7 @@ def test_a_crashed_node_is_told_and_restarted(
 ) -> None:
     (group,) = replica["groups"]
     hidden = next(node for node in group["nodes"] if node["role"] == "Hidden")
-    process = next(p for p in installation.nodes() if hidden["id"] in " ".join(p.cmdline()))
+    process = installation.nodes(hidden["id"])[0]
     process.kill()
 
     def now() -> dict[str, Any]:
@@ -141,7 +141,7 @@ def test_a_crashed_node_is_told_and_restarted(
     until("the node to be told abnormal", lambda: now()["status"] == "abnormal", 10)
     until("the node to be well again", lambda: now()["role"] == "Hidden", 60)
     assert now()["status"] == "normal"
-    again = next(p for p in installation.nodes() if hidden["id"] in " ".join(p.cmdline()))
+    again = installation.nodes(hidden["id"])[0]
     assert again.pid != process.pid
 
 
@@ -152,10 +152,10 @@ def test_a_frozen_node_hides_no_other_s_death(
     other = installation.make(requests.single(name="other-single"))
     (group,) = replica["groups"]
     primary = next(node for node in group["nodes"] if node["role"] == "Primary")
-    frozen = next(p for p in installation.nodes() if primary["id"] in " ".join(p.cmdline()))
+    frozen = installation.nodes(primary["id"])[0]
     frozen.suspend()
     try:
-        dead = next(p for p in installation.nodes() if other["id"] in " ".join(p.cmdline()))
+        dead = installation.nodes(other["id"])[0]
         dead.kill()
 
         def status(instance: dict[str, Any]) -> str:
@@ -179,6 +179,7 @@ def test_a_frozen_node_hides_no_other_s_death(
     installation.delete(other["id"])
 
 
+@pytest.mark.soak
 def test_a_removal_that_failed_is_tried_again_at_the_next_start(tmp_path: Path) -> None:
     own = Installation(tmp_path / "data")
     try:
@@ -213,7 +214,8 @@ def test_volume_use_is_measured(tmp_path: Path) -> None:
         with MongoClient(uri(made)) as client:
             blob = "x" * 1_000_000
             client["big"]["data"].insert_many([{"n": n, "b": blob + str(n)} for n in range(40)])
-            client.admin.command("fsync")
+        with made_here.system(made) as clients:
+            clients[addresses(made)[0]].admin.command("fsync")
 
         def used() -> float:
             listed = made_here.instance(made["id"])

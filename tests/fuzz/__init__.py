@@ -1,0 +1,1 @@
+"""Random requests to both APIs: whatever comes, the service lives, answers and tells nothing."""
