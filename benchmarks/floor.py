@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,8 +28,9 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from shardhouse.engines import discover
+from shardhouse.engines import Builds
 from shardhouse.mongo import commandline, keyfile
+from shardhouse.settings import load
 
 PORT = 8635
 PASSWORD = "Test@123"
@@ -49,11 +50,19 @@ class Floor:
         """The next loopback address; the block is picked at random per run."""
         return f"127.250.{self.third}.{len(self.processes) + 1}"
 
-    def start(self, argv: Sequence[str], log: Path) -> None:
+    def start(
+        self, argv: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         """Start one process."""
         with log.open("ab") as output:
             self.processes.append(
-                subprocess.Popen(argv, stdout=output, stderr=output, start_new_session=True)
+                subprocess.Popen(
+                    argv,
+                    env=os.environ | (environment or {}),
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
             )
 
     def volume(self) -> Path:
@@ -68,11 +77,12 @@ class Floor:
     def mongods(self, member: commandline.Member, name: str, count: int) -> list[str]:
         """Start the members of a set; returns their hosts."""
         hosts = []
-        mongod = discover([]).for_version("6.0").mongod
+        engine = Builds.of(load()).catalogue().for_version("6.0")
         for _ in range(count):
             folder, address = self.volume(), self.address()
             plan = commandline.MongodPlan(
-                executable=mongod,
+                executable=engine.mongod,
+                release=engine.release,
                 member=member,
                 replica_set=name,
                 address=address,
@@ -84,7 +94,7 @@ class Floor:
                 oplog=1024,
                 max_connections=400,
             )
-            self.start(commandline.mongod(plan), folder / "output.log")
+            self.start(commandline.mongod(plan), folder / "output.log", engine.environment)
             hosts.append(f"{address}:{PORT}")
         return hosts
 
@@ -98,6 +108,7 @@ class Floor:
             port=PORT,
             log_file=folder / "router.log",
             key_file=folder / "key",
+            max_connections=400,
         )
         self.start(commandline.router(plan), folder / "output.log")
         return f"{address}:{PORT}"
