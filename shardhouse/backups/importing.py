@@ -4,17 +4,16 @@ Nothing that is there is replaced unless it is asked for. Documents come first, 
 views last. What belongs to the server the dump is of is left out: users, roles, `local`, `config`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, WriteConcern
-from pymongo.errors import BulkWriteError, PyMongoError
 
 from shardhouse.backups.dumps import Dump, DumpedCollection
 from shardhouse.errors import BackupError
+from shardhouse.mongo.transfer import server_errors
 
 Progress = Callable[[int], None]
 _BATCH = 1_000
@@ -41,23 +40,23 @@ def load(
 ) -> Imported:
     """Write the dump. `drop` has collections replaced that are there; without it BackupError tells
     of them before anything is written. `progress` is called with bytes of the dump that were
-    written. Raises BackupError for damaged files, and for what the server refuses: what was written
-    until then stays."""
+    written. Raises BackupError for damaged files, MongoError for what the server refuses: what was
+    written until then stays."""
     wanted = [item for item in dump.collections if _is_imported(item)]
     _make_room(client, wanted, drop=drop)
     views = [item for item in wanted if item.kind == "view"]
     others = [item for item in wanted if item.kind != "view"]
     for item in others:
-        with _told(f"make {item}"):
+        with server_errors(f"make {item}"):
             _create(client, item)
     documents = _insert(dump, client, {_stored(item) for item in others}, progress)
     for item in others:
         indexes = [_index(one) for one in item.indexes if one.get("name") != "_id_"]
         if indexes:
-            with _told(f"make the indexes of {item}"):
+            with server_errors(f"make the indexes of {item}"):
                 client[item.database].command("createIndexes", item.name, indexes=indexes)
     for item in views:
-        with _told(f"make the view {item}"):
+        with server_errors(f"make the view {item}"):
             _create(client, item)
     left_out = tuple(
         str(item)
@@ -81,7 +80,7 @@ def _stored(item: DumpedCollection) -> str:
 def _make_room(client: MongoClient[Any], wanted: Iterable[DumpedCollection], *, drop: bool) -> None:
     taken = []
     for item in wanted:
-        with _told(f"look for {item}"):
+        with server_errors(f"look for {item}"):
             database = client[item.database]
             if item.name in database.list_collection_names(filter={"name": item.name}):
                 taken.append(item)
@@ -91,7 +90,7 @@ def _make_room(client: MongoClient[Any], wanted: Iterable[DumpedCollection], *, 
             "--drop."
         )
     for item in taken:
-        with _told(f"drop {item}"):
+        with server_errors(f"drop {item}"):
             client[item.database].drop_collection(item.name)
 
 
@@ -117,7 +116,7 @@ def _insert(dump: Dump, client: MongoClient[Any], wanted: set[str], progress: Pr
         batch = gathered.pop(place)
         sizes.pop(place)
         database, name = place
-        with _told(f"write documents of {database}.{name}"):
+        with server_errors(f"write documents of {database}.{name}"):
             into = client[database].get_collection(name, write_concern=_MAJORITY)
             into.insert_many(batch, ordered=False, bypass_document_validation=True)
         written += len(batch)
@@ -134,15 +133,3 @@ def _insert(dump: Dump, client: MongoClient[Any], wanted: set[str], progress: Pr
     for place in list(gathered):
         flush(place)
     return written
-
-
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Errors of the server become ours, without the documents that they quote."""
-    try:
-        yield
-    except BulkWriteError as error:
-        code = (error.details["writeErrors"] or [{"code": "a write concern's"}])[0]["code"]
-        raise BackupError(f"Cannot {what}: the server refused one, error {code}.") from None
-    except PyMongoError as error:
-        raise BackupError(f"Cannot {what}: {error}") from error

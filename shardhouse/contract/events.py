@@ -6,7 +6,7 @@ from pydantic import Field
 
 from shardhouse.contract.call import Call, Method, Wire
 from shardhouse.contract.fields import Limit, Moment, Offset, integer, one_of
-from shardhouse.domain.events import Kind, Severity
+from shardhouse.domain.events import InstanceEvent, Kind, Severity
 
 
 class EventsQuery(Wire):
@@ -44,6 +44,21 @@ class EventItem(Wire):
     job_id: str
     message: str
     time: str
+
+    @classmethod
+    def of(cls, event: InstanceEvent) -> "EventItem":
+        """An event as clients and receivers get it."""
+        return cls(
+            number=event.number,
+            kind=event.kind,
+            severity=event.severity,
+            instance_id=event.instance_id,
+            instance_name=event.instance_name,
+            node_id=event.node_id,
+            job_id=event.job_id,
+            message=event.message,
+            time=event.at.strftime("%Y-%m-%dT%H:%M:%S+0000"),
+        )
 
 
 class EventsAnswer(Wire):

@@ -69,7 +69,7 @@ class Collection:
         return {key: value for key, value in found["options"].items() if key != "temp"}
 
     def _listed(self) -> RawBSONDocument | None:
-        with _told(f"look for {self}"):
+        with server_errors(f"look for {self}"):
             database = self.client.get_database(self.database, codec_options=_RAW)
             command = {"listCollections": 1, "filter": {"name": self.name}}
             reply = database.command(command, codec_options=_RAW)
@@ -78,7 +78,7 @@ class Collection:
 
     def indexes(self) -> list[dict[str, Any]]:
         """Its indexes, without the one that each collection has."""
-        with _told(f"read the indexes of {self}"):
+        with server_errors(f"read the indexes of {self}"):
             database = self.client.get_database(self.database, codec_options=_RAW)
             reply = database.command({"listIndexes": self.name}, codec_options=_RAW)
         return [
@@ -89,13 +89,13 @@ class Collection:
 
     def drop(self) -> None:
         """It is not there."""
-        with _told(f"drop {self}"):
+        with server_errors(f"drop {self}"):
             database = self.client.get_database(self.database, write_concern=_MAJORITY)
             database.drop_collection(self.name)
 
     def create(self, options: Mapping[str, Any]) -> None:
         """It is there, with these options and nothing in it."""
-        with _told(f"make {self}"):
+        with server_errors(f"make {self}"):
             majority(self.client, "create", self.name, database=self.database, **options)
 
 
@@ -105,7 +105,7 @@ def copy(source: Collection, target: Collection, shard_key: ShardKey | None, rep
     target.create(source.options())
     indexes = source.indexes()
     if indexes:
-        with _told(f"make the indexes of {source}"):
+        with server_errors(f"make the indexes of {source}"):
             majority(
                 target.client,
                 "createIndexes",
@@ -114,7 +114,7 @@ def copy(source: Collection, target: Collection, shard_key: ShardKey | None, rep
                 indexes=indexes,
             )
     if shard_key is not None:
-        with _told(f"shard {source} again"):
+        with server_errors(f"shard {source} again"):
             target.client.admin.command(
                 "shardCollection",
                 str(target),
@@ -141,12 +141,12 @@ def replace(copied: Collection, name: str, report: Report) -> None:
         return
     if target.kind not in ("", COLLECTION):
         target.drop()
-    with _told(f"rename {copied} to {target}"):
+    with server_errors(f"rename {copied} to {target}"):
         majority(copied.client, "renameCollection", str(copied), to=str(target), dropTarget=True)
 
 
 def _copy_documents(source: Collection, target: Collection, report: Report) -> int:
-    with _told(f"copy the documents of {source}"):
+    with server_errors(f"copy the documents of {source}"):
         found: Any = source.client[source.database].get_collection(source.name, codec_options=_RAW)
         into: Any = target.client[target.database].get_collection(
             target.name, codec_options=_RAW, write_concern=_MAJORITY
@@ -176,7 +176,7 @@ def _batches(documents: Iterable[RawBSONDocument]) -> Iterator[list[RawBSONDocum
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def server_errors(what: str) -> Iterator[None]:
     """Errors of the server become ours, without the documents that they quote."""
     try:
         yield

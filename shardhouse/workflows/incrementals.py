@@ -33,12 +33,13 @@ def of_instance(context: Context, instance: Instance) -> list[Incremental]:
     """The incremental backups of an instance, newest first. Raises BackupError."""
     with context.database.read() as connection:
         made = backups.completed(connection, instance.id)
+    captured = restorable.captured(context, instance.id, made)
     sizes: dict[int, int] = {}
-    for pieces in restorable.captured(context, instance.id, made).values():
+    for pieces in captured.values():
         for piece in pieces:
             hour = piece.last.time * 1000 // HOUR
             sizes[hour] = sizes.get(hour, 0) + piece.size
-    ranges = restorable.times(context, instance.id)
+    ranges = restorable.reached(context, instance.id, made, captured)
     hours = {hour for one in ranges for hour in range(one.start // HOUR, one.end // HOUR + 1)}
     found = []
     for hour in sorted(hours, reverse=True):

@@ -115,7 +115,16 @@ def times(context: Context, instance_id: str) -> list[Range]:
     """The moments to which an instance can be restored. Raises BackupError."""
     with context.database.read() as connection:
         made = backups.completed(connection, instance_id)
-    pieces = captured(context, instance_id, made)
+    return reached(context, instance_id, made, captured(context, instance_id, made))
+
+
+def reached(
+    context: Context,
+    instance_id: str,
+    made: Sequence[Backup],
+    pieces: Mapping[str, Sequence[Slice]],
+) -> list[Range]:
+    """The moments to which completed backups and the slices behind them lead."""
     gaps = barriers(context, instance_id)
     found = (ranges.of(full(one), pieces, gaps) for one in made)
     return ranges.merged(one for one in found if one)

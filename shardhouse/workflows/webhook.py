@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import structlog
 
+from shardhouse.contract.events import EventItem
 from shardhouse.domain.events import InstanceEvent
 from shardhouse.settings import EventSettings
 from shardhouse.store import event_deliveries, events
@@ -93,15 +94,4 @@ class Webhook:
 
 def document(event: InstanceEvent) -> dict[str, Any]:
     """An event as receivers get it: as the API writes it, with its project."""
-    return {
-        "number": event.number,
-        "project_id": event.project_id,
-        "kind": event.kind,
-        "severity": event.severity,
-        "instance_id": event.instance_id,
-        "instance_name": event.instance_name,
-        "node_id": event.node_id,
-        "job_id": event.job_id,
-        "message": event.message,
-        "time": event.at.strftime("%Y-%m-%dT%H:%M:%S+0000"),
-    }
+    return {"project_id": event.project_id, **EventItem.of(event).model_dump()}

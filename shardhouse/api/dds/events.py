@@ -1,6 +1,5 @@
 """Events, as the API writes them."""
 
-from shardhouse.api.dds import wire
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.call import Nothing
 from shardhouse.contract.events import (
@@ -10,7 +9,7 @@ from shardhouse.contract.events import (
     FollowAnswer,
     FollowQuery,
 )
-from shardhouse.domain.events import InstanceEvent, Kind, Severity
+from shardhouse.domain.events import Kind, Severity
 from shardhouse.store import events
 
 
@@ -30,7 +29,7 @@ def list_events(request: Request[EventsQuery, Nothing]) -> EventsAnswer:
             offset=query.offset,
             limit=query.limit,
         )
-    return EventsAnswer(events=[item(event) for event in found], total_count=total)
+    return EventsAnswer(events=[EventItem.of(event) for event in found], total_count=total)
 
 
 def follow(request: Request[FollowQuery, Nothing]) -> FollowAnswer:
@@ -38,19 +37,4 @@ def follow(request: Request[FollowQuery, Nothing]) -> FollowAnswer:
     query = request.query
     with request.service.database.read() as connection:
         found = events.after(connection, query.number, query.limit, request.project_id)
-    return FollowAnswer(events=[item(event) for event in found])
-
-
-def item(event: InstanceEvent) -> EventItem:
-    """An event as clients get it."""
-    return EventItem(
-        number=event.number,
-        kind=event.kind,
-        severity=event.severity,
-        instance_id=event.instance_id,
-        instance_name=event.instance_name,
-        node_id=event.node_id,
-        job_id=event.job_id,
-        message=event.message,
-        time=wire.zoned(event.at),
-    )
+    return FollowAnswer(events=[EventItem.of(event) for event in found])
