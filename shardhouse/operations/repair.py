@@ -16,7 +16,7 @@ from shardhouse.mongo import administrator, replica_set, set_repair
 from shardhouse.mongo.wait import Deadline
 from shardhouse.nodes.runtime import NodeRef
 from shardhouse.workflows import health, inspector, processes
-from shardhouse.workflows.context import Context, parallel_map, set_plan, user_group
+from shardhouse.workflows.context import Context, now, parallel_map, set_plan, user_group
 from shardhouse.workflows.operation import NoArguments, Operation, Run, Step
 
 ACTION = "REPAIR"
@@ -78,7 +78,7 @@ def verify(run: Run[NoArguments]) -> None:
     deadline = Deadline(SECONDS)
     with context.clients(instance) as clients:
         seen = deadline.until("every node to be well", lambda: health.all_well(instance, clients))
-    health.write_all(context, instance, seen)
+    health.write_all(context, instance, seen, now())
     run.report(f"nodes that are well: {len(seen)}")
 
 

@@ -268,6 +268,16 @@ def end_step(
     )
 
 
+def has_moved(connection: Connection, instance_id: str, since: datetime) -> bool:
+    """Whether a job has ended a step of its work on an instance since then."""
+    moved = (
+        select(JOB_STEPS.c.job_id)
+        .join(JOBS, JOBS.c.id == JOB_STEPS.c.job_id)
+        .where(JOBS.c.instance_id == instance_id, JOB_STEPS.c.ended_at >= since)
+    )
+    return connection.execute(moved.limit(1)).first() is not None
+
+
 def end(connection: Connection, job: Job, now: datetime, *, fail_reason: str | None = None) -> None:
     """The job is over; its instance may be changed again."""
     status = JobStatus.FAILED if fail_reason else JobStatus.COMPLETED

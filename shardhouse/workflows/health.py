@@ -14,7 +14,7 @@ from shardhouse.mongo import status
 from shardhouse.mongo.admin import Clients
 from shardhouse.mongo.status import MemberStatus
 from shardhouse.store import events as event_store
-from shardhouse.store import instances
+from shardhouse.store import instances, jobs
 from shardhouse.workflows import disk
 from shardhouse.workflows.context import Context, now, refs
 
@@ -89,25 +89,32 @@ def note_dead(context: Context, instance: Instance) -> None:
             node.id: MemberStatus(node.host, node.role, node.status is Status.NORMAL)
             for node in instance.nodes
         }
-        write_all(context, instance, seen | _gone(instance, dead))
+        write_all(context, instance, seen | _gone(instance, dead), now())
 
 
-def write_all(context: Context, instance: Instance, seen: Health, *, held: bool = False) -> None:
+def write_all(
+    context: Context, instance: Instance, seen: Health, asked: datetime, *, held: bool = False
+) -> bool:
     """Store nodes and instance as they were seen, unless the instance is gone meanwhile. What died
-    since it was asked is known better here. `held` says that writes of users are held off. While a
-    job works on the instance, its status stays: clients that wait for the job give up when they see
-    any but `normal`."""
+    since they were `asked` is known better here. `held` says that writes of users are held off.
+    While a job works on the instance, its status stays: clients that wait for the job give up when
+    they see any but `normal`.
+
+    False, and nothing is stored, where a job has ended a step since: it may have restarted a node
+    that was found away, and knows better that all are well."""
     seen = {**seen, **_gone(instance, dead_nodes(context, instance))}
     changed = changes(instance, seen)
     full = held or disk.is_full(context, instance) or disk.volumes_full(context.settings, instance)
     event = Event.FULL if full else verdict(instance, seen)
     judged = after(instance.status, event)
     if not changed and judged is instance.status:
-        return
+        return True
     with context.database.write() as connection:
         current = instances.load(connection, instance.id)
         if current is None or current.status not in SERVING:
-            return
+            return True
+        if jobs.has_moved(connection, instance.id, asked):
+            return False
         write(connection, current, seen)
         moment = now()
         event_store.record(connection, _news(current, seen, moment))
@@ -128,6 +135,7 @@ def write_all(context: Context, instance: Instance, seen: Health, *, held: bool 
         )
     if judged is not instance.status:
         log.info("instance changed", instance=instance.id, status=judged)
+    return True
 
 
 def stored_well(instance: Instance) -> bool:

@@ -130,10 +130,13 @@ class Monitor:
         """Ask the instance's nodes how they are, and write it."""
         try:
             clients = self.connections.of(instance)
+            asked = now()
             seen = health.ask(instance, clients, health.dead_nodes(self._context, instance))
             # A job decides itself what is held off, and has its sets led.
             held = not instance.action and self._guard.judge(instance, clients, seen)
-            health.write_all(self._context, instance, seen, held=held)
+            if not health.write_all(self._context, instance, seen, asked, held=held):
+                self.wake(instance.id)
+                return
             if not instance.action:
                 self._lead(instance, clients, seen)
             self._inspector.inspect(instance, clients)
