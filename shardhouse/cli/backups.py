@@ -14,7 +14,7 @@ from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
 from shardhouse.cli.output import CliError
 
 if TYPE_CHECKING:
-    from shardhouse.cli.client import Client
+    from shardhouse.client.api import Client
 
 Backup = dict[str, Any]
 BackupName = Annotated[str, typer.Argument(metavar="BACKUP", help="Its name or id.")]

@@ -162,27 +162,15 @@ def _whole(text: str) -> dict[str, Any]:
 
 
 def _setter(field: "FieldReference") -> Callable[[dict[str, Any], str], None]:
-    """Puts an option's text where the field is: JSON where the field is no string, or the items of
-    a list separated by commas."""
+    """Puts an option's text where the field is; a secret may come from standard input."""
+    from shardhouse.client import bodies
 
     def put(body: dict[str, Any], text: str) -> None:
-        *path, last = field.name.split(".")
-        for part in path:
-            body = body.setdefault(part, {})
         if field.secret and text == "-":
             text = sys.stdin.readline().rstrip("\n")
-        body[last] = _value(text, field.type)
+        bodies.put(body, field, text)
 
     return put
-
-
-def _value(text: str, kind: str) -> Any:
-    if kind == "string":
-        return text
-    try:
-        return json_text.loads(text)
-    except ValueError:
-        return text.split(",") if kind == "array" else text
 
 
 def _help(field: "FieldReference") -> str:

@@ -17,8 +17,8 @@ from shardhouse import endpoints
 from shardhouse import open_files as limits
 from shardhouse.cli import builds, stored
 from shardhouse.cli.check import Check, Verdict
-from shardhouse.cli.credentials import ADMIN_FILE
 from shardhouse.cli.installation import Installation
+from shardhouse.client.credentials import ADMIN_FILE
 from shardhouse.errors import NodeError, SettingsError
 from shardhouse.mongo.commandline import least_disk
 from shardhouse.nodes.local import addresses, folders, memory

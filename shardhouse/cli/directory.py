@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from shardhouse.cli.output import CliError
 
 if TYPE_CHECKING:
-    from shardhouse.cli.client import Client
+    from shardhouse.client.api import Client
 
 Entry = dict[str, Any]
 

@@ -20,7 +20,7 @@ from rich.progress import (
 from shardhouse.cli.output import CliError
 
 if TYPE_CHECKING:
-    from shardhouse.cli.client import Client
+    from shardhouse.client.api import Client
 
 Backup = dict[str, Any]
 PART = ".part"

@@ -12,6 +12,7 @@ import typer
 from shardhouse.cli import credentials, output
 from shardhouse.cli.options import DataDir, Json
 from shardhouse.cli.output import CliError
+from shardhouse.client.credentials import ADMIN_FILE
 
 Format = Literal["sh", "clouds", "terraform"]
 
@@ -36,7 +37,7 @@ def env(
         else:
             print(_FORMATS[format](known))
     except KeyError as error:
-        raise CliError(f"{folder / credentials.ADMIN_FILE} lacks the key {error}.") from None
+        raise CliError(f"{folder / ADMIN_FILE} lacks the key {error}.") from None
 
 
 def variables(known: Mapping[str, Any]) -> dict[str, str]:

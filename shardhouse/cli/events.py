@@ -13,7 +13,7 @@ from shardhouse.cli import output
 from shardhouse.cli.options import DataDir, Json
 
 if TYPE_CHECKING:
-    from shardhouse.cli.client import Client
+    from shardhouse.client.api import Client
 
 INTERVAL = 1.0
 PATIENCE = 60.0
@@ -68,7 +68,7 @@ def list_all(
 
 def _after(client: "Client", number: int) -> list[dict[str, Any]]:
     """What came after an event. A restart of the service is waited out."""
-    from shardhouse.cli.client import UnreachableError
+    from shardhouse.client.errors import UnreachableError
 
     begun = time.monotonic()
     while True:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
-from shardhouse.cli import orders, output, passwords, uris
+from shardhouse.cli import output, passwords, uris
 from shardhouse.cli.jobs import finish, started
 from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
 from shardhouse.cli.output import CliError
+from shardhouse.client import orders
 
 if TYPE_CHECKING:
-    from shardhouse.cli.client import Client
+    from shardhouse.client.api import Client
 
 Instance = dict[str, Any]
 Named = Annotated[str, typer.Argument(metavar="NAME_OR_ID")]

@@ -18,7 +18,7 @@ from shardhouse.cli.options import DataDir, Json
 from shardhouse.cli.output import CliError
 
 if TYPE_CHECKING:
-    from shardhouse.cli.client import Client
+    from shardhouse.client.api import Client
 
 INTERVAL = 0.15
 PATIENCE = 60.0
@@ -113,7 +113,7 @@ def follow(client: "Client", job_id: str, *, quiet: bool) -> dict[str, Any]:
 
 def _states(client: "Client", job_id: str) -> Iterator[dict[str, Any]]:
     """The job again and again until it has ended. A restart of the service is waited out."""
-    from shardhouse.cli.client import UnreachableError
+    from shardhouse.client.errors import UnreachableError
 
     seen = time.monotonic()
     while True:

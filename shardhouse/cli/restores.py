@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shardhouse.cli import moments, orders, output, passwords
+from shardhouse.cli import moments, output, passwords
 from shardhouse.cli.backups import find_backup
 from shardhouse.cli.instances import Named, begun, find
 from shardhouse.cli.jobs import started
 from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
 from shardhouse.cli.output import CliError
+from shardhouse.client import orders
 
 if TYPE_CHECKING:
-    from shardhouse.cli.client import Client
+    from shardhouse.client.api import Client
 
 PATIENCE = 60.0
 """Seconds to wait until what was written right now is captured: some seconds, as a rule."""

@@ -8,7 +8,7 @@ from shardhouse.cli import directory, output
 from shardhouse.cli.options import DataDir, Json
 
 if TYPE_CHECKING:
-    from shardhouse.cli.client import Client
+    from shardhouse.client.api import Client
 
 Role = Annotated[str, typer.Argument(help="Name or id, see `role list`.")]
 User = Annotated[str, typer.Argument(help="Name or id.")]

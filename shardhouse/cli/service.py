@@ -7,7 +7,6 @@ import typer
 
 from shardhouse.cli import credentials, output
 from shardhouse.cli.options import DataDir, Json
-from shardhouse.cli.output import CliError
 
 MIB = 1024**2
 
@@ -101,7 +100,8 @@ def _facts(data_dir: DataDir) -> dict[str, Any]:
 
 def _instances(data_dir: DataDir) -> dict[str, int] | str:
     """How many of the administrator's project there are per status, or why that is not known."""
-    from shardhouse.cli.client import Client
+    from shardhouse.client.api import Client
+    from shardhouse.client.errors import ClientError
 
     folder = credentials.resolve(data_dir)
     known = credentials.from_admin_file(credentials.read_admin_file(folder), folder)
@@ -110,7 +110,7 @@ def _instances(data_dir: DataDir) -> dict[str, int] | str:
         with Client(known) as client:
             for instance in client.instances():
                 counts[instance["status"]] = counts.get(instance["status"], 0) + 1
-    except CliError as error:
+    except ClientError as error:
         return error.message
     return counts
 

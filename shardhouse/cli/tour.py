@@ -13,9 +13,9 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from shardhouse.cli import credentials, jobs, output, uris
-from shardhouse.cli.client import Client
 from shardhouse.cli.output import CliError
-from shardhouse.cli.trust import trust
+from shardhouse.client.api import Client
+from shardhouse.client.trust import trust
 
 PASSWORD = "Test@123"  # noqa: S105 - the documented example's, for a database on loopback
 REQUEST = {

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from shardhouse.cli import client
-from shardhouse.cli.client import Client
-from shardhouse.cli.credentials import Credentials
+from shardhouse.client.api import Client
+from shardhouse.client.credentials import Credentials
 from tests.cli.program import Program, running
 
 PASSWORD = "Secret#2026"

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from shardhouse.cli import credentials, orders
-from shardhouse.cli.orders import Order
+from shardhouse.cli import credentials
 from shardhouse.cli.output import CliError
+from shardhouse.client import orders
+from shardhouse.client.orders import Order
 from shardhouse.domain.creation import Limits, parse_create
 from shardhouse.domain.dialect import DIALECTS
 

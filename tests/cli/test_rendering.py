@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from shardhouse.cli import jobs, uris
-from shardhouse.cli.client import Client, UnreachableError
 from shardhouse.cli.commands import app
+from shardhouse.client.api import Client
+from shardhouse.client.errors import UnreachableError
 from tests.cli.conftest import KNOWN, Answer
 
 Use = Callable[[Answer], None]

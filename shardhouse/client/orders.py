@@ -1,4 +1,4 @@
-"""What `instance create` asks for, as the API's request body."""
+"""What people say of a new instance, as the body of `POST /instances`."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from shardhouse.cli.output import CliError
+from shardhouse.client.errors import ClientError
 
 Mode = Literal["sharding", "replicaset", "single"]
 #: The API requires network ids; an installation without a network service only echoes them.
@@ -24,7 +24,7 @@ _MODES: Mapping[Mode, str] = {
 
 @dataclass(frozen=True)
 class Order:
-    """The options of `instance create`. What is None is left to the service."""
+    """A new instance. What is None is left to the service."""
 
     name: str
     mode: Mode
@@ -119,11 +119,11 @@ def place_like(origin: Mapping[str, Any] | None, region: str) -> dict[str, Any]:
 
 
 def from_file(path: Path) -> dict[str, Any]:
-    """A request body from a JSON file. Raises CliError."""
+    """A request body from a JSON file. Raises ClientError."""
     try:
         body = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise CliError(f"{path} cannot be read as JSON: {error}") from None
+        raise ClientError(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(body, dict):
-        raise CliError(f"{path} must hold a JSON object: the body of POST /instances.")
+        raise ClientError(f"{path} must hold a JSON object: the body of POST /instances.")
     return body
