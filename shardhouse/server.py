@@ -31,6 +31,7 @@ from shardhouse.api.iam.app import create_iam_app
 from shardhouse.api.latency import Timed
 from shardhouse.api.neighbours.app import Beside, create_neighbours_app
 from shardhouse.backups.storage import open_storage
+from shardhouse.console.app import BesideConsole, Console
 from shardhouse.engines import Builds
 from shardhouse.errors import SettingsError
 from shardhouse.iam.bootstrap import bootstrap
@@ -163,7 +164,8 @@ def serve(settings: Settings) -> None:
             Timed(neighbours, "neighbours", latencies),
         )
         dds_app = Timed(create_dds_app(service, iam), "dds", latencies)
-        dds = Server(dds_app, "dds", settings, certificate)
+        console = Console(settings, vault, beside, dds_app)
+        dds = Server(BesideConsole(dds_app, console.app), "dds", settings, certificate)
         identity = Server(beside, "iam", settings, certificate)
         servers = [(dds, dds_socket), (identity, iam_socket)]
         uvloop.run(_run(servers, settings))

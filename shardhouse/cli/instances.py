@@ -11,6 +11,7 @@ from shardhouse.cli.jobs import finish, started
 from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
 from shardhouse.cli.output import CliError
 from shardhouse.client import orders
+from shardhouse.client.uris import hosts
 
 if TYPE_CHECKING:
     from shardhouse.client.api import Client
@@ -287,7 +288,7 @@ def _lost_build(client: "Client", instance: Instance) -> list[tuple[str, str]]:
 
 
 def _address(instance: Instance, client: "Client") -> str:
-    if not uris.hosts(instance):
+    if not hosts(instance):
         return "none yet"
     return uris.address(instance, client.credentials.data_dir, None)
 

@@ -1,46 +1,19 @@
-"""Connection strings, from what the API tells of an instance."""
+"""Connection strings of instances of this machine."""
 
 from pathlib import Path
 from typing import Any
 
 from shardhouse.cli import credentials
-from shardhouse.cli.output import CliError
-
-_DOORS = {"Sharding": "mongos", "ReplicaSet": "replica", "Single": "single"}
+from shardhouse.client import uris
 
 
 def address(instance: dict[str, Any], data_dir: Path | None, password: str | None) -> str:
     """The instance's `mongodb://` address; without a password it is masked.
 
-    Raises CliError while its nodes have no addresses yet.
+    Raises ClientError while its nodes have no addresses yet.
     """
-    from shardhouse.mongo.probe import uri
-
-    found = hosts(instance)
-    if not found:
-        raise CliError(
-            f"The instance {instance['name']} has no addresses yet; its status is "
-            f"{instance['status']}."
-        )
-    return uri(
-        found,
-        password=password,
-        user=instance["db_user_name"],
-        replica_set=instance["replica_set"] or None,
-        authority=authority(instance, data_dir) if instance["ssl"] else None,
-    )
-
-
-def hosts(instance: dict[str, Any]) -> list[str]:
-    """`name:port` or `address:port` of its routers, or of the members a client may know of."""
-    door = _DOORS[instance["mode"]]
-    return [
-        node["host"]
-        for group in instance["groups"]
-        if group["type"] == door
-        for node in group["nodes"]
-        if node["host"] and node["role"] != "Hidden"
-    ]
+    trusted = authority(instance, data_dir) if instance["ssl"] else None
+    return uris.address(instance, authority=trusted, password=password)
 
 
 def authority(instance: dict[str, Any], data_dir: Path | None) -> Path:

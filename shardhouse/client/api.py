@@ -196,6 +196,19 @@ class Client:
         answer = self._send("POST", url, {"auth": auth}, None, None)
         return {**self._json(answer), "text": answer.headers["X-Subject-Token"]}
 
+    def projects_of(self, token: str) -> list[dict[str, Any]]:
+        """The projects that the holder of a token may use. Raises RefusalError."""
+        url = f"{self.credentials.auth_url}/v3/auth/projects"
+        found: list[dict[str, Any]] = self._json(self._send("GET", url, None, None, token))[
+            "projects"
+        ]
+        return found
+
+    def revoke(self) -> None:
+        """End the token. Raises RefusalError, UnreachableError."""
+        url = f"{self.credentials.auth_url}/v3/auth/tokens"
+        self._send("DELETE", url, None, None, self._token, {"X-Subject-Token": self._token})
+
     @property
     def _token(self) -> str:
         return str(self.login["text"])
@@ -224,8 +237,9 @@ class Client:
         body: Mapping[str, Any] | None,
         params: Mapping[str, str] | None,
         token: str | None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        headers = {"X-Auth-Token": token} if token else {}
+        headers = {**(headers or {}), **({"X-Auth-Token": token} if token else {})}
         try:
             answer = self._http.request(method, url, json=body, params=params, headers=headers)
         except httpx.InvalidURL as error:

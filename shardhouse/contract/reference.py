@@ -19,6 +19,8 @@ class FieldReference(NamedTuple):
     required: bool
     description: str
     secret: bool
+    default: Any = None
+    choices: tuple[str, ...] = ()
 
 
 def pages(nouns: Mapping[str, Sequence[Call]]) -> dict[str, str]:
@@ -117,6 +119,8 @@ def _rows(
             name in required,
             " ".join(text.split()),
             field.get("format") == "password",
+            field.get("default"),
+            tuple(str(one) for one in inner.get("enum", ())),
         )
         yield from _rows(inner, definitions, f"{prefix}{name}.")
         yield from _rows(items, definitions, f"{prefix}{name}[].")

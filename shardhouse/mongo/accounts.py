@@ -11,6 +11,7 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from shardhouse import error_codes as codes
+from shardhouse.domain.uris import ADMINISTRATOR
 from shardhouse.error_codes import ErrorCode
 from shardhouse.errors import DdsError, MongoError
 from shardhouse.mongo import administrator, guest, member_users
@@ -173,7 +174,7 @@ class Accounts:
 
 
 def _refuse_own_user(user: Account) -> None:
-    own = {administrator.ADMINISTRATOR, member_users.SHARD_USER, member_users.CONFIG_USER}
+    own = {ADMINISTRATOR, member_users.SHARD_USER, member_users.CONFIG_USER}
     if user.database == "admin" and (user.name in own or guest.is_guest(user.name)):
         raise DdsError(codes.BUILT_IN_USER, f"{user.name} is one of the service's own users.")
 

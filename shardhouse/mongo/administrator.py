@@ -24,11 +24,11 @@ from typing import Any
 from pymongo import WriteConcern
 from pymongo.errors import OperationFailure
 
+from shardhouse.domain.uris import ADMINISTRATOR
 from shardhouse.mongo.admin import Client, Clients, majority
 from shardhouse.mongo.replica_set import find_primary
 from shardhouse.mongo.wait import Deadline
 
-ADMINISTRATOR = "rwuser"
 ROLE = "instanceAdministrator"
 """The role of our own in `admin`, which the administrator may grant to others. The router knows its
 name, too: there it includes zones and the balancer, which only a router can offer safely."""

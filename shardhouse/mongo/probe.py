@@ -1,41 +1,15 @@
 """The definition of `normal`: a majority write and a read succeed through the instance's URI."""
 
 import secrets
-from collections.abc import Sequence
-from pathlib import Path
-from urllib.parse import quote, urlencode
 
 from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from shardhouse.mongo.administrator import ADMINISTRATOR
 from shardhouse.mongo.wait import Deadline
 
 DATABASE = "shardhouse_probe"
 """Scratch database; exists only while a probe runs."""
-MASK = "****"
-
-
-def uri(
-    hosts: Sequence[str],
-    *,
-    password: str | None = None,
-    user: str = ADMINISTRATOR,
-    replica_set: str | None = None,
-    authority: Path | None = None,
-) -> str:
-    """The instance's connection string. `hosts` are routers, or the visible members of
-    `replica_set`; `authority` is the CA file's place where TLS is required. Without a password it
-    is masked by `****`."""
-    secret = MASK if password is None else quote(password, safe="")
-    options = {"authSource": "admin"}
-    if replica_set:
-        options["replicaSet"] = replica_set
-    if authority:
-        options |= {"tls": "true", "tlsCAFile": str(authority)}
-    query = urlencode(options, safe="/", quote_via=quote)
-    return f"mongodb://{quote(user, safe='')}:{secret}@{','.join(hosts)}/?{query}"
 
 
 def probe(address: str, deadline: Deadline) -> None:

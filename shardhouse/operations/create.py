@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
+from shardhouse.domain import uris
 from shardhouse.domain.model import Group, GroupType, Instance, Mode, Role, Status
 from shardhouse.domain.transitions import Event
 from shardhouse.errors import MongoError, ShardhouseError, StepError
@@ -74,7 +75,7 @@ def verify(run: Run[Any]) -> None:
     password = context.secrets(instance.id).get(launch.PASSWORD)
     authority = context.authority_file(instance)
     for hosts, set_name in _client_endpoints(instance) if password else []:
-        address = probe.uri(hosts, password=password, replica_set=set_name, authority=authority)
+        address = uris.uri(hosts, password=password, replica_set=set_name, authority=authority)
         probe.probe(address, deadline)
     with context.clients(instance) as clients:
         seen = deadline.until("every node to be well", lambda: health.all_well(instance, clients))

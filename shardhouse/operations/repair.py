@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pymongo.errors import PyMongoError
 
 from shardhouse.domain.model import Group, Instance
+from shardhouse.domain.uris import ADMINISTRATOR
 from shardhouse.errors import MongoError, StepError
 from shardhouse.mongo import administrator, replica_set, set_repair
 from shardhouse.mongo.wait import Deadline
@@ -69,7 +70,7 @@ def restrict(run: Run[NoArguments]) -> None:
             f"{'; '.join(obstacles)}. Whoever manages users can get all rights through that: "
             "revoke the roles, or drop the user. The service tries again by itself."
         )
-    run.report(f"{administrator.ADMINISTRATOR} has its rights, and cannot get more")
+    run.report(f"{ADMINISTRATOR} has its rights, and cannot get more")
 
 
 def verify(run: Run[NoArguments]) -> None:

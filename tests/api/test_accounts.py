@@ -9,6 +9,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import NotPrimaryError, OperationFailure, PyMongoError
 
+from shardhouse.domain.uris import ADMINISTRATOR
 from shardhouse.mongo import administrator
 from tests.builds import under_test
 from tests.installation import Installation, until, uri
@@ -38,7 +39,7 @@ def replica(installation: Installation, shared_replica: Made) -> Iterator[Made]:
 
 def tidy(installation: Installation, instance: Made) -> None:
     for user in listed(installation, instance, "users"):
-        if user["user"] != administrator.ADMINISTRATOR:
+        if user["user"] != ADMINISTRATOR:
             body = {"user_name": user["user"], "db_name": user["db"]}
             assert send(installation, instance, "DELETE", "db-user", body).status_code == 200
     for role in listed(installation, instance, "roles"):

@@ -9,6 +9,7 @@ import pytest
 from shardhouse.cli import credentials
 from shardhouse.cli.output import CliError
 from shardhouse.client import orders
+from shardhouse.client.errors import ClientError
 from shardhouse.client.orders import Order
 from shardhouse.domain.creation import Limits, parse_create
 from shardhouse.domain.dialect import DIALECTS
@@ -51,12 +52,14 @@ def test_every_order_is_a_valid_request(changes: dict[str, Any], nodes: dict[str
 def test_a_file_that_holds_no_request(tmp_path: Path, content: str) -> None:
     path = tmp_path / "request.json"
     path.write_text(content)
-    with pytest.raises(CliError, match="JSON"):
+    with pytest.raises(ClientError, match="JSON"):
         orders.from_file(path)
 
 
 def test_credentials_of_variables_name_what_is_missing() -> None:
-    with pytest.raises(CliError, match="OS_PASSWORD, OS_USER_DOMAIN_NAME or OS_DOMAIN_NAME, OS_PR"):
+    with pytest.raises(
+        CliError, match="OS_PASSWORD, OS_USER_DOMAIN_NAME or OS_DOMAIN_NAME, OS_PR"
+    ):
         credentials.from_environment({"OS_AUTH_URL": "http://x/v3", "OS_USERNAME": "u"})
 
 

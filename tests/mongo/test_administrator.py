@@ -11,6 +11,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from shardhouse.domain.uris import ADMINISTRATOR
 from shardhouse.mongo import administrator
 from tests.mongo.conftest import ENGINE, PASSWORD
 
@@ -61,7 +62,7 @@ def rwuser(system, logged_in):
     """The administrator; the users and roles a test left are gone afterwards."""
     yield logged_in
     for user in system.admin.command("usersInfo", {"forAllDBs": True})["users"]:
-        if user["user"] != administrator.ADMINISTRATOR:
+        if user["user"] != ADMINISTRATOR:
             system[user["db"]].command("dropUser", user["user"])
     ours = [administrator.ROLE, administrator.MONITOR]
     system.admin["system.roles"].delete_many({"role": {"$nin": ours}})
@@ -70,7 +71,7 @@ def rwuser(system, logged_in):
     assert administrator.differences(system) == ()
 
 
-def _login(formed, name=administrator.ADMINISTRATOR, password=PASSWORD):
+def _login(formed, name=ADMINISTRATOR, password=PASSWORD):
     host = formed.plan.hosts[0]
     # After a login that fails, a driver asks the server anew before it tries again.
     options = {"directConnection": True, "heartbeatFrequencyMS": 500}
@@ -173,7 +174,7 @@ def test_a_reserved_role_reaches_no_user_and_no_role(rwuser, role):
     admin.command("createUser", user := _name(), pwd="x", roles=["readAnyDatabase"])
     _refused(lambda: admin.command("grantRolesToUser", user, roles=[role]))
     _refused(lambda: admin.command("updateUser", user, roles=["readAnyDatabase", role]))
-    _refused(lambda: admin.command("grantRolesToUser", administrator.ADMINISTRATOR, roles=[role]))
+    _refused(lambda: admin.command("grantRolesToUser", ADMINISTRATOR, roles=[role]))
     _refused(lambda: rwuser["shop"].command("createUser", "x", pwd="x", roles=[_whole(role)]))
     _refused(lambda: admin.command("createRole", _name(), roles=[role], privileges=[]))
     admin.command("createRole", own := _name(), roles=[], privileges=[])

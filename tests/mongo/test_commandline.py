@@ -9,7 +9,8 @@ from pathlib import PurePath
 
 import pytest
 
-from shardhouse.mongo import certificates, commandline, keyfile, logs, probe
+from shardhouse.domain import uris
+from shardhouse.mongo import certificates, commandline, keyfile, logs
 from shardhouse.mongo.commandline import GIB, Member, MongodPlan, RouterPlan, TlsFiles
 
 FILES = TlsFiles(PurePath("/n/conf/node.pem"), PurePath("/n/conf/ca.pem"))
@@ -194,10 +195,10 @@ def test_validity_starts_at_the_given_time(tmp_path):
 
 def test_a_uri_escapes_and_masks():
     hosts = ["127.64.0.1:8635", "127.64.0.2:8635"]
-    assert probe.uri(hosts) == (
+    assert uris.uri(hosts) == (
         "mongodb://rwuser:****@127.64.0.1:8635,127.64.0.2:8635/?authSource=admin"
     )
-    full = probe.uri(
+    full = uris.uri(
         hosts[:1], password="Te/st@123", replica_set="replica", authority=PurePath("/a b/ca.pem")
     )
     assert full == (

@@ -9,6 +9,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 from pymongo.write_concern import WriteConcern
 
+from shardhouse.domain import uris
 from shardhouse.domain.model import Role
 from shardhouse.errors import MongoError
 from shardhouse.mongo import administrator, probe, replica_set, status
@@ -61,14 +62,14 @@ def test_settling_restores_the_default_heartbeat_once(formed):
 
 
 def test_the_instances_uri_takes_majority_writes_and_nothing_remains(formed):
-    address = probe.uri(formed.plan.visible, password=PASSWORD, replica_set="replica")
+    address = uris.uri(formed.plan.visible, password=PASSWORD, replica_set="replica")
     probe.probe(address, Deadline(20))
     names = formed.clients[formed.plan.hosts[0]].list_database_names()
     assert probe.DATABASE not in names
 
 
 def test_a_wrong_password_ends_the_probe_at_once(formed):
-    address = probe.uri(formed.plan.visible, password="wrong", replica_set="replica")
+    address = uris.uri(formed.plan.visible, password="wrong", replica_set="replica")
     begin = time.monotonic()
     with pytest.raises(MongoError, match="Authentication failed"):
         probe.probe(address, Deadline(30))
@@ -78,7 +79,7 @@ def test_a_wrong_password_ends_the_probe_at_once(formed):
 def test_making_the_administrator_again_sets_the_new_password(formed):
     for password in ("Other@456", PASSWORD):
         administrator.ensure(formed.plan.visible, password, formed.clients, Deadline(20))
-        address = probe.uri(formed.plan.visible, password=password, replica_set="replica")
+        address = uris.uri(formed.plan.visible, password=password, replica_set="replica")
         with MongoClient(address) as client:
             assert client.admin.command("connectionStatus")["authInfo"]["authenticatedUserRoles"]
 
@@ -184,9 +185,9 @@ def test_a_set_with_tls_forms_and_refuses_plain_connections(tls_lab):
         replica_set.form(plan, clients, Deadline(40))
         administrator.ensure(plan.hosts, PASSWORD, clients, Deadline(20))
     options = {"password": PASSWORD, "replica_set": "replica"}
-    probe.probe(probe.uri(plan.hosts, authority=tls_lab.access.authority, **options), Deadline(20))
+    probe.probe(uris.uri(plan.hosts, authority=tls_lab.access.authority, **options), Deadline(20))
     with pytest.raises(MongoError, match="majority write"):
-        probe.probe(probe.uri(plan.hosts, **options), Deadline(0.5))
+        probe.probe(uris.uri(plan.hosts, **options), Deadline(0.5))
 
 
 def test_whoever_leads_has_caught_up(formed):

@@ -24,9 +24,9 @@ from shardhouse.domain.model import (
     Role,
     Status,
 )
+from shardhouse.domain.uris import ADMINISTRATOR
 
 GIB = 1024**3
-ADMINISTRATOR = "rwuser"
 DATASTORE = "DDS-Community"
 PAY_PER_USE = "0"
 #: Types of the groups of read replicas: of a replica set, of a shard. Their role is `Secondary`:

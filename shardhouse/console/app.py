@@ -1,0 +1,315 @@
+"""The console as an ASGI application: a person's request, a page's answer, and what holds for all.
+
+Handlers are threads of their own pool: they wait for calls to the APIs, whose handlers need threads
+as well.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+import anyio.to_thread
+import httpx
+import structlog
+from anyio import CapacityLimiter
+from jinja2 import Environment
+from markupsafe import Markup
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shardhouse.api.bodies import ANONYMOUS_BODY_LIMIT, BODY_LIMIT, read_body
+from shardhouse.client.api import Client
+from shardhouse.client.credentials import Credentials
+from shardhouse.client.errors import RefusalError
+from shardhouse.console import rendering, session
+from shardhouse.console.in_process import InProcess
+from shardhouse.console.session import PATH, Session
+from shardhouse.console.table import PAGES
+from shardhouse.console.visit import Answer, File, Moved, Page, Visit
+from shardhouse.errors import ShardhouseError
+from shardhouse.settings import Settings
+from shardhouse.store.vault import Vault
+
+THREADS = 8
+NOTICE = "notice"
+log = structlog.get_logger()
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+_LOGIN = f"{PATH}/login"
+
+Handler = Callable[[Visit], Answer]
+
+
+class Console:
+    """Pages over the two APIs' applications."""
+
+    def __init__(self, settings: Settings, vault: Vault, iam: ASGIApp, dds: ASGIApp) -> None:
+        self._settings = settings
+        self._vault = vault
+        self._iam = iam
+        self._dds = dds
+        self._templates: Environment = rendering.environment()
+        self._limiter: CapacityLimiter | None = None
+        folder = os.path.join(os.path.dirname(__file__), "static")
+        routes = [
+            Mount(f"{PATH}/static", StaticFiles(directory=folder)),
+            Route(_LOGIN, self._login, methods=["GET", "POST"]),
+            Route(f"{PATH}/logout", self._logout, methods=["POST"]),
+            Route(f"{PATH}/project", self._change_project, methods=["POST"]),
+            *(
+                Route(PATH + path, self._served(handler), methods=[method])
+                for method, path, handler in PAGES
+            ),
+        ]
+        self.app = Starlette(routes=routes, exception_handlers={404: self._missing})
+
+    # What holds for all pages
+
+    def _served(self, handler: Handler) -> Callable[[Request], object]:
+        async def serve(request: Request) -> Response:
+            known = session.read(request, self._vault)
+            if known is None:
+                return self._to_login(request)
+            form: dict[str, list[str]] = {}
+            if request.method == "POST":
+                form = await _form(request, BODY_LIMIT)
+                if not _is_own(request, form, known):
+                    return self._refused(request, known)
+            query = dict(request.query_params)
+            last = {name: values[-1] for name, values in form.items()}
+
+            def answered() -> Response:
+                with self._client(request, known) as client:
+                    visit = Visit(known, client, request.path_params, query, last, form)
+                    try:
+                        return self._response(request, known, handler(visit))
+                    except RefusalError as error:
+                        if error.status == 401:
+                            return self._to_login(request)
+                        return self._failed(request, known, error, error.status)
+                    except ShardhouseError as error:
+                        return self._failed(request, known, error, 502)
+                    except Exception:
+                        log.exception("console page failed", path=request.url.path)
+                        unknown = ShardhouseError("The page failed; the service's log says why.")
+                        return self._failed(request, known, unknown, 500)
+
+            return await self._in_thread(answered)
+
+        return serve
+
+    async def _in_thread(self, work: Callable[[], Response]) -> Response:
+        if self._limiter is None:  # which belongs to the running loop
+            self._limiter = CapacityLimiter(THREADS)
+        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+
+    def _client(self, request: Request, known: Session | None, **who: str) -> Client:
+        url = self._settings.iam_url()
+        source = (request.client.host, request.client.port) if request.client else ("", 0)
+        transport = InProcess(self._iam, self._dds, httpx.URL(url), source)
+        credentials = Credentials(
+            auth_url=url,
+            user=known.user if known else who["user"],
+            password="" if known else who["password"],
+            user_domain=who.get("domain", ""),
+            project_id=None,
+            project_name=None,
+            project_domain="",
+            region=None,
+            data_dir=None,
+        )
+        return Client(credentials, transport, known.login if known else None)
+
+    def _response(self, request: Request, known: Session | None, answer: Answer) -> Response:
+        match answer:
+            case Moved():
+                query = f"?{urlencode({NOTICE: answer.notice})}" if answer.notice else ""
+                response: Response = RedirectResponse(answer.to + query, 303)
+            case File():
+                response = Response(answer.text, media_type=answer.media_type)
+                name = quote(answer.name)
+                response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+            case Page():
+                text = self._templates.get_template(answer.template).render(
+                    session=known,
+                    csrf=partial(_csrf_field, known),
+                    title=answer.title,
+                    place=request.url.path,
+                    notice=request.query_params.get(NOTICE, ""),
+                    **answer.shown,
+                )
+                response = Response(text, answer.status, media_type="text/html")
+        response.headers.update(_HEADERS)
+        return response
+
+    def _failed(
+        self, request: Request, known: Session | None, error: ShardhouseError, status: int
+    ) -> Response:
+        page = Page("error.html", "It did not work", {"message": error.message}, status)
+        return self._response(request, known, page)
+
+    def _refused(self, request: Request, known: Session | None) -> Response:
+        message = "This form belongs to another session. Load the page again and send it anew."
+        return self._failed(request, known, ShardhouseError(message), 403)
+
+    async def _missing(self, request: Request, _error: Exception) -> Response:
+        known = session.read(request, self._vault)
+        message = f"There is no page {request.url.path}."
+        return self._failed(request, known, ShardhouseError(message), 404)
+
+    # Logging in and out
+
+    def _to_login(self, request: Request) -> Response:
+        """To the login, and from there back to a page that was asked for."""
+        place = request.url.path
+        if request.method == "GET" and request.url.query:
+            place += f"?{request.url.query}"
+        response = RedirectResponse(f"{_LOGIN}?{urlencode({'to': place})}", 303)
+        response.headers.update(_HEADERS)
+        return response
+
+    async def _login(self, request: Request) -> Response:
+        if request.method == "GET":
+            return self._response(request, None, _login_page(request.query_params.get("to", "")))
+        form = await _form(request, ANONYMOUS_BODY_LIMIT)
+        if not _same_origin(request):
+            return self._refused(request, None)
+        given = {name: values[-1] for name, values in form.items()}
+        domain = given.get("domain") or self._settings.domain_name
+        who = {"user": given.get("user", ""), "password": given.get("password", "")}
+
+        def answered() -> Response:
+            try:
+                with self._client(request, None, domain=domain, **who) as client:
+                    login = _log_in(client, domain, given.get("project", ""))
+            except ShardhouseError as error:
+                status = error.status if isinstance(error, RefusalError) else 502
+                message = error.reason if isinstance(error, RefusalError) else error.message
+                page = _login_page(given.get("to", ""), given, message, status)
+                return self._response(request, None, page)
+            response = self._response(request, None, Moved(_inside(given.get("to", ""))))
+            self._keep(request, response, session.started(login))
+            return response
+
+        return await self._in_thread(answered)
+
+    async def _change_project(self, request: Request) -> Response:
+        known = session.read(request, self._vault)
+        form = await _form(request, BODY_LIMIT)
+        if known is None:
+            return self._to_login(request)
+        if not _is_own(request, form, known):
+            return self._refused(request, known)
+        wanted = form.get("project", [""])[-1]
+
+        def answered() -> Response:
+            with self._client(request, known) as client:
+                try:
+                    login = client.issue(_by_token(known.token, wanted))
+                except RefusalError as error:
+                    return self._failed(request, known, error, error.status)
+            response = self._response(request, known, Moved(f"{PATH}/instances"))
+            self._keep(request, response, session.started(login))
+            return response
+
+        return await self._in_thread(answered)
+
+    async def _logout(self, request: Request) -> Response:
+        known = session.read(request, self._vault)
+        form = await _form(request, BODY_LIMIT)
+        if known is not None and not _is_own(request, form, known):
+            return self._refused(request, known)
+
+        def answered() -> Response:
+            if known is not None:
+                with self._client(request, known) as client:
+                    client.revoke()
+            response = self._response(request, None, Moved(_LOGIN))
+            session.end(response)
+            return response
+
+        return await self._in_thread(answered)
+
+    def _keep(self, request: Request, response: Response, known: Session) -> None:
+        session.write(response, known, self._vault, secure=request.url.scheme == "https")
+
+
+class BesideConsole:
+    """The console at its paths, and DDS's application at all others."""
+
+    def __init__(self, dds: ASGIApp, console: ASGIApp) -> None:
+        self._dds = dds
+        self._console = console
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry."""
+        path = scope.get("path", "")
+        app = self._console if path == PATH or path.startswith(f"{PATH}/") else self._dds
+        await app(scope, receive, send)
+
+
+def _csrf_field(known: Session | None) -> Markup:
+    """What each form of a session holds."""
+    token = known.csrf if known else ""
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(token)
+
+
+async def _form(request: Request, limit: int) -> dict[str, list[str]]:
+    """The fields of a form; those that were left empty as well."""
+    body = await read_body(request, limit)
+    return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+
+
+def _is_own(request: Request, form: dict[str, list[str]], known: Session) -> bool:
+    """Whether a form comes from a page of this session."""
+    return _same_origin(request) and form.get("csrf", [""])[-1] == known.csrf
+
+
+def _same_origin(request: Request) -> bool:
+    """Whether the browser says that our own page sent this; some say nothing."""
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("Host", "")
+
+
+def _inside(place: str) -> str:
+    """A path of the console; the first page for any other."""
+    return place if place.startswith(f"{PATH}/") and "\\" not in place else f"{PATH}/instances"
+
+
+def _login_page(
+    to: str, given: dict[str, str] | None = None, error: str = "", status: int = 200
+) -> Page:
+    typed = {name: (given or {}).get(name, "") for name in ("user", "domain", "project")}
+    return Page("login.html", "Log in", {"to": to, "error": error, **typed}, status)
+
+
+def _log_in(client: Client, domain: str, project: str) -> dict[str, object]:
+    """A login in the project of this name, or in the first one that the user may use."""
+    known = client.credentials
+    user = {"name": known.user, "password": known.password, "domain": {"name": domain}}
+    unscoped = client.issue({"identity": {"methods": ["password"], "password": {"user": user}}})
+    projects = client.projects_of(unscoped["text"])
+    chosen = [one["id"] for one in projects if project in ("", one["name"])]
+    if not chosen:
+        what = f"the project {project}" if project else "any project"
+        raise RefusalError(
+            403, "", f"The user may not use {what}; the domain's administrator can assign a role."
+        )
+    return client.issue(_by_token(unscoped["text"], chosen[0]))
+
+
+def _by_token(text: str, project_id: str) -> dict[str, object]:
+    identity = {"methods": ["token"], "token": {"id": text}}
+    return {"identity": identity, "scope": {"project": {"id": project_id}}}

@@ -1,0 +1,46 @@
+"""What all pages of one instance share."""
+
+from typing import Any
+
+from shardhouse.client.errors import RefusalError
+from shardhouse.console.visit import Page, Visit
+from shardhouse.contract.call import Call
+from shardhouse.domain.model import Mode, Status
+
+Json = dict[str, Any]
+#: The pages: the last part of their path, and what they are called.
+TABS = (
+    ("", "Overview"),
+    ("connect", "Connect"),
+    ("changes", "Changes"),
+)
+
+
+def find(visit: Visit) -> Json:
+    """The instance that the path names. Raises RefusalError 404."""
+    found = next(visit.client.instances(id=visit.instance_id), None)
+    if found is None:
+        raise RefusalError(404, "", f"There is no instance {visit.instance_id} in this project.")
+    return found
+
+
+def page(template: str, tab: str, instance: Json, **shown: Any) -> Page:
+    """A page of an instance."""
+    known = {"instance": instance, "tab": tab, "tabs": TABS}
+    return Page(template, instance["name"], known | shown)
+
+
+def exists_for(instance: Json, call: Call) -> bool:
+    """Whether a call exists for the instance's mode."""
+    return Mode(instance["mode"]) in call.rules.modes
+
+
+def why_not(instance: Json, call: Call) -> str:
+    """Why the API would refuse a change now, in words; empty where it would not."""
+    if not call.rules.idle:
+        return ""
+    if instance["actions"]:
+        return f"The instance is busy: {', '.join(instance['actions'])}."
+    if instance["status"] not in {str(Status(one)) for one in call.rules.statuses}:
+        return f"Not while the instance is {instance['status']}."
+    return ""

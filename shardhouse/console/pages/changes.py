@@ -1,0 +1,151 @@
+"""Changes of an instance: every call of the contract that changes it, as a form."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from shardhouse.client.errors import RefusalError
+from shardhouse.console import forms, one_instance
+from shardhouse.console.forms import Field
+from shardhouse.console.session import PATH
+from shardhouse.console.visit import Answer, Moved, Page, Visit
+from shardhouse.contract.call import Call, Method
+from shardhouse.contract.offers import LIST_FLAVORS
+from shardhouse.contract.table import NOUNS
+
+Json = dict[str, Any]
+_TARGETS = frozenset({"instance_id", "node_id", "project_id"})
+#: Calls that have pages of their own, or whose answer is the point.
+_ELSEWHERE = frozenset({"Accounts", "Audit logs", "Logs", "Sessions", "Kill rules", "Advice"})
+
+
+def listed(visit: Visit) -> Answer:
+    """What can be changed, and what not now."""
+    found = one_instance.find(visit)
+    groups = [
+        (noun, [(call, one_instance.why_not(found, call)) for call in calls])
+        for noun, calls in _offered(found)
+    ]
+    return one_instance.page("changes.html", "changes", found, groups=groups)
+
+
+def asked(visit: Visit) -> Answer:
+    """The form of a change."""
+    found = one_instance.find(visit)
+    return _form(visit, found, _call(visit, found))
+
+
+def made(visit: Visit) -> Answer:
+    """The change is asked for; the form again, with what is wrong, if it is refused."""
+    found = one_instance.find(visit)
+    call = _call(visit, found)
+    path = {"instance_id": found["id"]} | {
+        name: visit.form.get(name, "") for name in call.path_parameters if name == "node_id"
+    }
+    try:
+        answer = visit.client.call(call, path, forms.body_of(call, visit.choices), {})
+    except RefusalError as error:
+        return _form(visit, found, call, error)
+    if "job_id" in answer:
+        return Moved(f"{PATH}/jobs/{answer['job_id']}")
+    return Moved(f"{PATH}/instances/{found['id']}", f"Done: {call.summary}")
+
+
+def _offered(instance: Json) -> Iterator[tuple[str, list[Call]]]:
+    """The calls that change an instance of this mode, by noun."""
+    for noun, calls in NOUNS.items():
+        offered = [
+            call
+            for call in calls
+            if noun not in _ELSEWHERE
+            and not call.only_reads
+            and "instance_id" in call.path_parameters
+            and set(call.path_parameters) <= _TARGETS
+            and one_instance.exists_for(instance, call)
+        ]
+        if offered:
+            yield noun, offered
+
+
+def _call(visit: Visit, instance: Json) -> Call:
+    """The call that the path names. Raises RefusalError 404."""
+    wanted = visit.path["operation"]
+    for _, calls in _offered(instance):
+        for call in calls:
+            if call.operation == wanted:
+                return call
+    raise RefusalError(404, "", f"{wanted} is no change of this instance.")
+
+
+def _form(visit: Visit, instance: Json, call: Call, error: RefusalError | None = None) -> Page:
+    known = _known(visit, instance)
+    fields = [known[part] for part in call.path_parameters if part == "node_id"]
+    fields += forms.of_call(call, known, {**visit.query, **visit.form})
+    return Page(
+        "change.html",
+        call.summary.removesuffix("."),
+        {
+            "instance": instance,
+            "call": call,
+            "fields": fields,
+            "problem": error.message if error else one_instance.why_not(instance, call),
+            "dangerous": call.method is Method.DELETE,
+        },
+        error.status if error else 200,
+    )
+
+
+def _known(visit: Visit, instance: Json) -> Mapping[str, Field]:
+    """Fields whose values the instance knows: its parts, by name."""
+    nodes = [
+        (node["id"], f"{node['name']} ({node['role']})")
+        for group in instance["groups"]
+        for node in group["nodes"]
+    ]
+    groups = [
+        (group["id"], group.get("name") or group["type"])
+        for group in instance["groups"]
+        if group.get("id")
+    ]
+    whole = [(instance["id"], "the whole instance")]
+    types = [(kind, kind) for kind in dict.fromkeys(g["type"] for g in instance["groups"])]
+    own = instance["mode"] == "Sharding"
+    return {
+        "node_id": Field("node_id", "node", "choice", True, choices=nodes),
+        "target_id": Field(
+            "target_id",
+            "target",
+            "choice",
+            choices=([] if own else whole) + ([*whole, *groups, *nodes] if own else nodes),
+        ),
+        "target_type": Field(
+            "target_type",
+            "type of the target",
+            "choice",
+            help="Of a part of a cluster.",
+            choices=[("", "the whole instance"), *(types if own else [])],
+        ),
+        "group_id": Field("group_id", "group", "choice", choices=[("", ""), *groups]),
+        "node_list": Field("node_list", "nodes", "choices", value=(), choices=nodes),
+        "node_ids": Field("node_ids", "nodes", "choices", value=(), choices=nodes),
+        "target_ids": Field("target_ids", "shards", "choices", value=(), choices=groups),
+        "ids": Field("ids", "shards", "choices", value=(), choices=groups),
+        "target_spec_code": _specs(visit, instance, "target_spec_code"),
+        "spec_code": _specs(visit, instance, "spec_code"),
+    }
+
+
+def _specs(visit: Visit, instance: Json, name: str) -> Field:
+    """The flavors of nodes like those the instance has."""
+    kinds = {_kind(node["spec_code"]) for group in instance["groups"] for node in group["nodes"]}
+    flavors = visit.client.call(LIST_FLAVORS, {}, {}, {"region": instance["region"]})["flavors"]
+    choices = [
+        (one["spec_code"], f"{one['spec_code']}: {one['vcpus']} CPU, {one['ram']} GB")
+        for one in flavors
+        if _kind(one["spec_code"]) in kinds
+    ]
+    return Field(name, "flavor", "choice", True, choices=choices)
+
+
+def _kind(spec_code: str) -> str:
+    """What kind of node a flavor is for: the end of its code."""
+    return spec_code.rpartition(".")[2]

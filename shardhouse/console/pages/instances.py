@@ -1,0 +1,102 @@
+"""Instances: all of a project, and what one is."""
+
+import csv
+import io
+from typing import Any
+
+from shardhouse.client import uris
+from shardhouse.client.errors import ClientError, RefusalError
+from shardhouse.console import one_instance, snippets
+from shardhouse.console.session import PATH
+from shardhouse.console.visit import Answer, File, Moved, Page, Visit
+from shardhouse.contract.backups import CREATE_BACKUP
+from shardhouse.contract.changes import RESTART, SWITCH_PRIMARY
+from shardhouse.contract.instances import DELETE_INSTANCE
+
+_FILTERS = ("name", "mode", "status")
+_COLUMNS = ("name", "id", "mode", "status", "version", "engine_version", "port", "created")
+Json = dict[str, Any]
+
+
+def first(_visit: Visit) -> Answer:
+    """The way in."""
+    return Moved(f"{PATH}/instances")
+
+
+def listed(visit: Visit) -> Answer:
+    """The table of all instances."""
+    filters = {name: visit.query.get(name, "") for name in _FILTERS}
+    shown = {"instances": _found(visit), "filters": filters}
+    return Page("instances.html", "Instances", shown)
+
+
+def exported(visit: Visit) -> Answer:
+    """The same as a file."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(_COLUMNS)
+    for one in _found(visit):
+        facts = {**one, "version": one["datastore"]["version"]}
+        writer.writerow([_cell(str(facts[column])) for column in _COLUMNS])
+    return File("instances.csv", text.getvalue())
+
+
+def changed_together(visit: Visit) -> Answer:
+    """The same change of several instances: a refusal of one does not keep the others from it."""
+    chosen, action = visit.choices.get("instance", ()), visit.form.get("action", "")
+    problems = []
+    for instance_id in chosen:
+        try:
+            _change(visit, action, instance_id)
+        except RefusalError as error:
+            problems.append(error.message)
+    words = f"Asked for {len(chosen) - len(problems)} of {len(chosen)} instances."
+    return Moved(f"{PATH}/instances", "\n".join([words, *problems]))
+
+
+def shown(visit: Visit) -> Answer:
+    """One instance: its facts and its topology."""
+    found = one_instance.find(visit)
+    return one_instance.page("instance.html", "", found, switch=SWITCH_PRIMARY.operation)
+
+
+def connections(visit: Visit) -> Answer:
+    """How programs reach it."""
+    found = one_instance.find(visit)
+    try:
+        uri, problem = uris.address(found), ""
+    except ClientError as error:
+        uri, problem = "", error.message
+    if found["ssl"]:
+        uri += "&tls=true&tlsCAFile=ca.pem" if uri else ""
+    code = snippets.of(uri) if uri else []
+    return one_instance.page(
+        "connect.html", "connect", found, uri=uri, problem=problem, snippets=code
+    )
+
+
+def _change(visit: Visit, action: str, instance_id: str) -> None:
+    path = {"instance_id": instance_id}
+    match action:
+        case "restart":
+            visit.client.call(RESTART, path, {"target_id": instance_id}, {})
+        case "back up":
+            backup = {"instance_id": instance_id, "name": "from-the-console"}
+            visit.client.call(CREATE_BACKUP, {}, {CREATE_BACKUP.wrapper: backup}, {})
+        case "delete":
+            visit.client.call(DELETE_INSTANCE, path, {}, {})
+        case _:
+            raise RefusalError(400, "", f"{action} is nothing that can be done with several.")
+
+
+def _found(visit: Visit) -> list[Json]:
+    """The instances that the query's filters leave."""
+    name, mode, status = (visit.query.get(one, "") for one in _FILTERS)
+    wanted = {"name": f"*{name}" if name else "", "mode": mode}
+    filters = {key: value for key, value in wanted.items() if value}
+    return [one for one in visit.client.instances(**filters) if status in ("", one["status"])]
+
+
+def _cell(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

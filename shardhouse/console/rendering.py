@@ -1,0 +1,57 @@
+"""Templates, and how they write times, sizes and statuses."""
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+#: How a status looks: done, under way, wrong; anything else is plain.
+_GOOD = frozenset({"normal", "Completed", "COMPLETED", "ok", "Primary", "available", "active"})
+_BUSY = frozenset({"creating", "Running", "BUILDING", "Pending", "reboot", "RESIZE_FLAVOR"})
+_BAD = frozenset(
+    {"abnormal", "createfail", "data_disk_full", "Failed", "FAILED", "alarm", "Critical"}
+)
+
+
+def environment() -> Environment:
+    """All templates. What they show is escaped; a name that is not there is an error."""
+    made = Environment(
+        loader=PackageLoader("shardhouse.console"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["moment"] = moment
+    made.filters["size"] = size
+    made.filters["look"] = look
+    made.globals["version"] = version("shardhouse")
+    return made
+
+
+def moment(value: Any) -> str:
+    """A time of the API (text, or milliseconds since 1970) for people, in UTC; empty for none."""
+    if not value:
+        return ""
+    if isinstance(value, int):
+        return f"{datetime.fromtimestamp(value / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+    return str(value).replace("T", " ").removesuffix("+0000").removesuffix("Z")
+
+
+def size(value: float) -> str:
+    """Bytes in the largest unit that leaves a whole number."""
+    unit = 0
+    while value >= 1024 and unit < len(_UNITS) - 1:
+        value /= 1024
+        unit += 1
+    return f"{value:.1f} {_UNITS[unit]}" if unit and value < 100 else f"{value:.0f} {_UNITS[unit]}"
+
+
+def look(status: str) -> str:
+    """The class of a status."""
+    for name, words in (("good", _GOOD), ("busy", _BUSY), ("bad", _BAD)):
+        if status in words:
+            return name
+    return "plain"

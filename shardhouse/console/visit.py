@@ -1,0 +1,56 @@
+"""One request of a person to the console, and what pages answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shardhouse.client.api import Client
+from shardhouse.console.session import Session
+
+
+@dataclass(frozen=True)
+class Visit:
+    """`path` are the variable parts of the path, `query` and `form` what was sent, the last value
+    of each name; `choices` has all values of the form's names."""
+
+    session: Session
+    client: Client
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def instance_id(self) -> str:
+        """The instance that the path names."""
+        return self.path["instance_id"]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A template of `templates/` and what it shows; `status` is HTTP's."""
+
+    template: str
+    title: str
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Where the browser goes on, and what the page there says first."""
+
+    to: str
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class File:
+    """Something to keep: its name, its content as text."""
+
+    name: str
+    text: str
+    media_type: str = "text/csv; charset=utf-8"
+
+
+Answer = Page | Moved | File
