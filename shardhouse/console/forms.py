@@ -54,10 +54,16 @@ def body_of(call: Call, choices: Mapping[str, Sequence[str]]) -> dict[str, Any]:
 
 
 def _asked(call: Call) -> list[FieldReference]:
-    """The fields that are inputs: objects are told by their fields, lists of objects as JSON."""
+    """The fields that are inputs: objects are told by their fields, lists of objects as JSON. What
+    is required of an object that may be left out may be left out with it."""
     every = fields(call.body)
+    left_out = tuple(f"{one.name}." for one in every if not one.required)
     parents = {one.name for one in every if any(o.name.startswith(f"{one.name}.") for o in every)}
-    return [one for one in every if "[]" not in one.name and one.name not in parents]
+    return [
+        one._replace(required=one.required and not one.name.startswith(left_out))
+        for one in every
+        if "[]" not in one.name and one.name not in parents
+    ]
 
 
 def _field(reference: FieldReference) -> Field:

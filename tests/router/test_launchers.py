@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import psutil
 import pytest
 from pymongo import MongoClient
 
+from tests import npm
 from tests.free_ports import free_port
 from tests.router.cluster import ENGINE, until
 
@@ -57,23 +57,11 @@ def work(client: MongoClient, name: str = "launched") -> None:
 @pytest.fixture(scope="session")
 def runner() -> Path:
     """The pinned mongodb-runner, installed if it is not there yet."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed, hence no mongodb-runner")
+    modules = npm.installed("mongodb-runner", RUNNER)
     version = subprocess.check_output(["node", "--version"], text=True)
     if int(version.removeprefix("v").partition(".")[0]) < NODE:
         pytest.skip(f"mongodb-runner needs Node.js {NODE}, here is {version.strip()}")
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    prefix = home / "shardhouse" / f"mongodb-runner-{RUNNER}"
-    program = prefix / "node_modules" / ".bin" / "mongodb-runner"
-    if not program.exists():
-        prefix.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [npm, "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts",
-             "--prefix", str(prefix), f"mongodb-runner@{RUNNER}"],
-            check=True, capture_output=True, timeout=300,
-        )  # fmt: skip
-    return program
+    return modules / ".bin" / "mongodb-runner"
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import npm
 from tests.router.cluster import ADMIN, PASSWORD
 
 VERSION = "2.5.8"
@@ -23,21 +23,7 @@ SCRIPT = Path(__file__).with_name("script.mongosh.js")
 @pytest.fixture(scope="session")
 def mongosh() -> Path:
     """The pinned shell, installed if it is not there yet."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed, hence no mongosh")
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    prefix = home / "shardhouse" / f"mongosh-{VERSION}"
-    shell = prefix / "node_modules" / ".bin" / "mongosh"
-    if not shell.exists():
-        prefix.mkdir(parents=True, exist_ok=True)
-        wanted = f"mongosh@{VERSION}"
-        subprocess.run(
-            [npm, "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts",
-             "--prefix", str(prefix), wanted],
-            check=True, capture_output=True, timeout=300,
-        )  # fmt: skip
-    return shell
+    return npm.installed("mongosh", VERSION) / ".bin" / "mongosh"
 
 
 def run(shell: Path, port: int, *arguments: str, home: Path, **environment: str) -> str:

@@ -1,0 +1,156 @@
+"""The console in a real browser: the system's chromium, driven by Playwright; axe-core judges it."""
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests import npm
+from tests.installation import Installation, until
+
+AXE = "4.10.3"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE = 90_000
+"""Milliseconds for what databases do."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if program is None:
+        pytest.skip("there is no chromium here")
+    with sync_playwright() as driver:
+        # A sandbox needs rights that containers do not give; only our own pages are loaded.
+        made = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser: Browser, installation: Installation) -> Iterator[Page]:
+    """A page of somebody who is logged in. Nothing may be loaded from elsewhere, and no script may
+    fail."""
+    place = httpx.URL(installation.dds)
+    root = f"{place.scheme}://{place.netloc.decode()}"
+    context = browser.new_context(base_url=root)
+    made = context.new_page()
+    problems: list[str] = []
+    made.on("pageerror", lambda error: problems.append(str(error)))
+    made.on(
+        "request",
+        lambda sent: problems.append(sent.url) if not sent.url.startswith(root) else None,
+    )
+    made.goto("/console")
+    admin = installation.admin
+    made.get_by_label("User").fill(admin["user_name"])
+    made.get_by_label("Password").fill(admin["password"])
+    made.get_by_role("button", name="Log in").click()
+    expect(made.get_by_role("heading", name="Instances")).to_be_visible()
+    yield made
+    context.close()
+    assert not problems
+
+
+def test_a_cluster_is_created_scaled_and_outlives_a_primary(
+    page: Page, installation: Installation
+) -> None:
+    name = f"seen-{uuid.uuid4().hex[:6]}"
+    page.get_by_role("link", name="Create an instance").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Mode").select_option("single")
+    expect(page.locator("#cost")).to_contain_text("It takes 1 nodes")
+    expect(page.get_by_label("Name")).to_have_value(name)
+    page.get_by_label("Mode").select_option("sharding")
+    expect(page.locator("#cost")).to_contain_text("It takes 11 nodes")
+    page.get_by_label("Days that automatic backups").fill("0")
+    page.get_by_label("Password of rwuser").fill("Secret#2026")
+    page.get_by_role("button", name="Create").click()
+    expect(page.locator("#head .status")).to_have_text("normal", timeout=PATIENCE)
+    instance_id = page.url.rsplit("/", 1)[1]
+    try:
+        # Another router, through a dialog; the job's page shows how it goes on.
+        page.get_by_role("link", name="Changes").click()
+        page.locator("a[href$='/AddShardingNode']").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("type").fill("mongos")
+        dialog.get_by_label("num").fill("1")
+        dialog.get_by_label("flavor").select_option("dds.mongodb.s2.medium.4.mongos")
+        dialog.get_by_role("button", name="Do it").click()
+        expect(page.locator("#job .status").first).to_have_text("Completed", timeout=PATIENCE)
+        page.get_by_role("link", name=name).click()
+        routers = page.get_by_role("region", name="mongos").locator(".node")
+        expect(routers).to_have_count(3)
+
+        # A primary dies, another member leads, and the page says so by itself.
+        shard = page.get_by_role("region", name="shard_1")
+        primary = shard.locator(".node", has_text="Primary")
+        before = primary.locator(".soft").inner_text()
+        kill_primary(installation, instance_id, "shard_1")
+
+        def replaced() -> bool:
+            return primary.count() == 1 and primary.locator(".soft").inner_text() != before
+
+        until("another primary", replaced, 60)
+        page.context.clear_cookies()  # dropped out, and in again at the same place
+        page.reload()
+        expect(page.get_by_role("button", name="Log in")).to_be_visible()
+        assert instance_id in page.url
+    finally:
+        installation.delete(instance_id)
+
+
+def test_what_is_refused_is_said_in_the_apis_words(
+    page: Page, shared_replica: dict[str, Any]
+) -> None:
+    page.goto(f"/console/instances/{shared_replica['id']}/changes")
+    page.locator("a[href$='/UpdateInstanceName']").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill("1")
+    dialog.get_by_role("button", name="Do it").click()
+    expect(page.get_by_role("alert")).to_contain_text("DBS.")
+    page.goto(f"/console/instances/{shared_replica['id']}/changes")
+    page.locator("a[href$='/UpdateInstanceName']").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_hinders_anybody(page: Page, shared_cluster: dict[str, Any], scheme: Any) -> None:
+    axe = (npm.installed("axe-core", AXE) / "axe-core" / "axe.min.js").read_text()
+    page.emulate_media(color_scheme=scheme)
+    place = f"/console/instances/{shared_cluster['id']}"
+    jobs = page.request.get("/console/jobs").text()
+    job = jobs.split('href="/console/jobs/', 1)[1].split('"', 1)[0]
+    for path in (
+        *("/console/login", "/console/instances", "/console/instances/new", "/console/jobs"),
+        *(place, f"{place}/connect", f"{place}/changes", f"{place}/changes/RestartInstance"),
+        f"/console/jobs/{job}",
+        "/console/nothing",
+    ):
+        page.goto(path)
+        page.evaluate(axe)
+        found = page.evaluate("axe.run()")["violations"]
+        told = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+        assert not told, f"{path}: {json.dumps(told, indent=1)}"
+
+
+def kill_primary(installation: Installation, instance_id: str, group: str) -> None:
+    """End the process of a group's primary as a crash would."""
+    listed = installation.instance(instance_id)
+    assert listed is not None
+    (node,) = [
+        node
+        for one in listed["groups"]
+        if one.get("name") == group
+        for node in one["nodes"]
+        if node["role"] == "Primary"
+    ]
+    for process in installation.nodes(node["id"]):
+        assert isinstance(process, psutil.Process)
+        process.kill()
