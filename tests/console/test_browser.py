@@ -1,4 +1,4 @@
-"""The console in a real browser: the system's chromium, driven by Playwright; axe-core judges it."""
+"""The console in a real browser: the system's chromium and Playwright; axe-core judges it."""
 
 import json
 import shutil
@@ -89,7 +89,7 @@ def test_a_cluster_is_created_scaled_and_outlives_a_primary(
 
         # A primary dies, another member leads, and the page says so by itself.
         shard = page.get_by_role("region", name="shard_1")
-        primary = shard.locator(".node", has_text="Primary")
+        primary = shard.locator(".node:has(.primary-mark)")
         before = primary.locator(".soft").inner_text()
         kill_primary(installation, instance_id, "shard_1")
 
