@@ -27,7 +27,7 @@ class BalancerAnswer(Wire):
     active_window: dict[str, Any] | None = None
 
 
-class WindowBody(Wire):
+class BalancerWindowBody(Wire):
     """When chunks are moved; the window may reach over midnight."""
 
     start_time: Clock
@@ -60,7 +60,7 @@ SET_BALANCER_WINDOW = Call(
     f"{INSTANCE}/balancer/active-window",
     summary="Change when a cluster's balancer works.",
     permission=PERMISSION,
-    body=WindowBody,
+    body=BalancerWindowBody,
     example={"start_time": "23:00", "stop_time": "05:00"},
     answer=JobId,
     success=202,
