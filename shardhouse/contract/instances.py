@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from shardhouse import error_codes as codes
 from shardhouse.contract.call import Call, JobId, Method, Nothing, Rules, Wire
-from shardhouse.contract.fields import Limit, Offset, one_of
+from shardhouse.contract.fields import LEFT_OUT, Limit, Offset, one_of
 from shardhouse.contract.parsing import Rule
 from shardhouse.domain import rules
 from shardhouse.domain.model import Mode, Status
@@ -14,6 +14,13 @@ from shardhouse.domain.model import Mode, Status
 DATASTORE = "DDS-Community"
 INSTANCES = "/v3/{project_id}/instances"
 INSTANCE = f"{INSTANCES}/{{instance_id}}"
+
+
+class Datastore(Wire):
+    """What kind of database, and the version that was asked for, such as 4.4."""
+
+    type: str
+    version: str
 
 
 class InstancesQuery(Wire):
@@ -39,10 +46,109 @@ class InstancesQuery(Wire):
     marker: Annotated[str, Field(description="Id of the last instance of the page before.")] = ""
 
 
+class Tag(Wire):
+    """A tag."""
+
+    key: str
+    value: str
+
+
+class InstanceDatastore(Datastore):
+    """The database. `whole_version` is the true version that runs, and `patch_available` says
+    whether there is a newer patch level of it."""
+
+    patch_available: bool
+    whole_version: str
+
+
+class BackupStrategyItem(Wire):
+    """When backups are made. `period` is our own addition, for clients that sent it."""
+
+    start_time: str
+    keep_days: int
+    period: Annotated[str | None, LEFT_OUT] = None
+
+
+class GroupVolume(Wire):
+    """The size of each member's volume, and what the fullest holds: GB as text."""
+
+    size: str
+    used: str
+
+
+class NodeItem(Wire):
+    """A node. `private_ip` and `host` are empty where clients do not connect to it. `host` is our
+    own addition: the `name:port` or `address:port` that clients connect to. `nat_gateway_id` and
+    `external_service_port` are there behind a NAT gateway only."""
+
+    id: str
+    name: str
+    status: str
+    role: str
+    private_ip: str
+    public_ip: str
+    host: str
+    spec_code: str
+    availability_zone: str
+    nat_gateway_id: Annotated[str | None, LEFT_OUT] = None
+    external_service_port: Annotated[int | None, LEFT_OUT] = None
+
+
+class GroupItem(Wire):
+    """Nodes that belong together. Only shards and config servers have a name, only nodes with data
+    have a volume."""
+
+    type: str
+    id: Annotated[str | None, LEFT_OUT] = None
+    name: Annotated[str | None, LEFT_OUT] = None
+    status: Annotated[str | None, LEFT_OUT] = None
+    volume: Annotated[GroupVolume | None, LEFT_OUT] = None
+    nodes: list[NodeItem]
+
+
+class InstanceItem(Wire):
+    """An instance. Our own additions: `engine_version` and `engine_build`, the build that runs,
+    `replica_set`, its name where the instance is one, and `memory_scale`, the share of its flavor's
+    memory that a node has here. `disk_encryption_id` and `dss_pool_id` are there if they came when
+    it was created."""
+
+    id: str
+    name: str
+    remark: str
+    status: str
+    port: str
+    mode: str
+    region: str
+    datastore: InstanceDatastore
+    engine: str
+    engine_version: str
+    engine_build: str
+    memory_scale: float
+    created: str
+    updated: str
+    db_user_name: str
+    ssl: int
+    vpc_id: str
+    subnet_id: str
+    security_group_id: str
+    backup_strategy: BackupStrategyItem
+    pay_mode: str
+    maintenance_window: str
+    replica_set: str
+    groups: list[GroupItem]
+    time_zone: str
+    actions: list[str]
+    tags: list[Tag]
+    enterprise_project_id: str
+    availability_zone: str
+    disk_encryption_id: Annotated[str | None, LEFT_OUT] = None
+    dss_pool_id: Annotated[Any, LEFT_OUT] = None
+
+
 class InstancesAnswer(Wire):
     """One page, newest first."""
 
-    instances: list[dict[str, Any]]
+    instances: list[InstanceItem]
     total_count: int
 
 
@@ -102,15 +208,53 @@ class CreateBody(Wire):
     )
 
 
+class CreatedDatastore(Datastore):
+    """The database, as it was asked for."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    storage_engine: str
+
+
+class CreatedFlavor(Wire):
+    """An entry of `flavor` as it was asked for, numbers as text; its storage class is left out."""
+
+    type: str
+    num: str
+    size: Annotated[str | None, LEFT_OUT] = None
+    spec_code: str
+
+
+class CreatedStrategy(Wire):
+    """When backups are made; `keep_days` is text here."""
+
+    start_time: str
+    keep_days: str
+    period: Annotated[str | None, LEFT_OUT] = None
+
+
 class CreateAnswer(Wire):
-    """The request without its password, and what was made of it."""
+    """The request without its password, with whatever else it had, and what was made of it."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     id: str
-    status: str
+    name: str
+    datastore: CreatedDatastore
     created: str
+    status: str
+    region: str
+    availability_zone: str
+    vpc_id: str
+    subnet_id: str
+    security_group_id: str
+    mode: str
+    flavor: list[CreatedFlavor]
     port: int
+    ssl_option: str
+    backup_strategy: CreatedStrategy
+    tags: Annotated[list[Tag] | None, LEFT_OUT] = None
+    enterprise_project_id: str
     job_id: str
 
 

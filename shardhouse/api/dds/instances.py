@@ -25,7 +25,7 @@ def create_instance(request: Request[Nothing, CreateBody]) -> JSONResponse:
     instance = accepted.instance
     headers = {ENGINE_HEADER: instance.engine_version}
     answer = wire.create_answer(instance, accepted.job)
-    return JSONResponse(answer, request.call.success, headers)
+    return JSONResponse(answer.model_dump(mode="json"), request.call.success, headers)
 
 
 def list_instances(request: Request[InstancesQuery, Nothing]) -> Response:
