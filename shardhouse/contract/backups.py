@@ -1,13 +1,13 @@
 """Backups: made, listed, stopped, deleted, and restored."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from shardhouse import error_codes as codes
 from shardhouse.contract.call import Call, JobId, Method, Nothing, Rules, Wire
 from shardhouse.contract.fields import Limit, Moment, Offset, Text, one_of
-from shardhouse.contract.instances import INSTANCES
+from shardhouse.contract.instances import INSTANCES, Datastore
 from shardhouse.contract.links import LinkQuery
 from shardhouse.contract.parsing import Rule
 from shardhouse.domain import rules
@@ -69,10 +69,33 @@ class BackupsQuery(Wire):
     limit: Limit = 100
 
 
-class BackupsAnswer(Wire):
-    """One page, newest first unless ordered otherwise. `size` is in KB, of the files as stored."""
+class BackupItem(Wire):
+    """A backup. `size` is in KB, of the files as stored; times are `yyyy-mm-dd hh:mm:ss`, UTC, and
+    `end_time` is empty while it is being made."""
 
-    backups: list[dict[str, Any]]
+    instance_status: str
+    is_instance_restoring: bool
+    kms_enable: bool
+    id: str
+    name: str
+    instance_id: str
+    instance_name: str
+    datastore: Datastore
+    type: str
+    begin_time: str
+    end_time: str
+    status: str
+    size: int
+    description: str
+    instance_mode: str
+    backup_method: str
+    deletable: bool
+
+
+class BackupsAnswer(Wire):
+    """One page, newest first unless ordered otherwise."""
+
+    backups: list[BackupItem]
     total_count: int
 
 
@@ -83,11 +106,21 @@ class DownloadQuery(Wire):
     backup_id: Text
 
 
-class DownloadLinks(Wire):
-    """Each file's `name`, `size` in KB, `download_link`, `link_expired_time`, `group_id` and
-    `group_name`; `bucket` is where backups are kept."""
+class DownloadItem(Wire):
+    """A file of a replica set; `size` is in KB."""
 
-    files: list[dict[str, Any]]
+    name: str
+    size: int
+    download_link: str
+    link_expired_time: str
+    group_id: str
+    group_name: str
+
+
+class DownloadLinks(Wire):
+    """A backup's files; `bucket` is where backups are kept."""
+
+    files: list[DownloadItem]
     bucket: str
 
 
