@@ -85,7 +85,7 @@ class Request(Generic[Q, B]):
         return self.service.submit.patiently(self.target, ready)
 
 
-Handler = Callable[[Request[Any, Any]], Any]
+Handler = Callable[[Request[Any, Any]], Wire | Response]
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,7 @@ def _served(endpoint: Endpoint) -> Callable[[HttpRequest], Any]:
             return Response(status_code=call.success)
         if isinstance(answer, Response):
             return answer
-        content = answer.model_dump(mode="json") if isinstance(answer, Wire) else answer
-        return JSONResponse(content, call.success)
+        return JSONResponse(answer.model_dump(mode="json"), call.success)
 
     serve.__name__ = call.operation
     serve.__doc__ = call.summary
