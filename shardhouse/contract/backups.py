@@ -10,6 +10,7 @@ from shardhouse.contract.fields import Limit, Moment, Offset, Text, one_of
 from shardhouse.contract.instances import INSTANCES, Datastore
 from shardhouse.contract.links import LinkQuery
 from shardhouse.contract.parsing import Rule
+from shardhouse.contract.restore_points import Source
 from shardhouse.domain import rules
 from shardhouse.domain.backup import BackupStatus, BackupType
 from shardhouse.domain.model import Mode, Status
@@ -18,7 +19,6 @@ LIST = "dds:backup:list"
 BACKUPS = "/v3/{project_id}/backups"
 MOST_DELETED = 10
 INCREMENTAL = "Incremental"
-BY_BACKUP, BY_TIME = "backup", "timestamp"
 OPEN, CLOSE = "open", "close"
 _SERVING = frozenset({Status.NORMAL, Status.ABNORMAL, Status.DATA_DISK_FULL, Status.ENLARGE_FAIL})
 
@@ -157,25 +157,6 @@ class BackupIdsBody(Wire):
         Rule(lambda field, value: rules.ids(field, value, MOST_DELETED)),
         Field(description=f"1 to {MOST_DELETED} ids."),
     ]
-
-
-class Source(Wire):
-    """What to restore: a backup, or how an instance was at a time."""
-
-    instance_id: str = ""
-    type: Annotated[str, one_of(BY_BACKUP, BY_TIME)] = BY_BACKUP
-    backup_id: str = ""
-    restore_time: Annotated[
-        int | None,
-        Rule(rules.milliseconds),
-        Field(description="Milliseconds since 1970; for `timestamp`."),
-    ] = None
-
-
-class NewFromBackup(Wire):
-    """What a creating call adds that restores."""
-
-    restore_point: Source
 
 
 class RestoreTarget(Wire):

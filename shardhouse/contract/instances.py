@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SkipValidation
 
 from shardhouse import error_codes as codes
 from shardhouse.contract.call import Call, JobId, Method, Nothing, Rules, Wire
 from shardhouse.contract.fields import LEFT_OUT, Limit, Offset, one_of
 from shardhouse.contract.parsing import Rule
+from shardhouse.contract.restore_points import Source
 from shardhouse.domain import rules
 from shardhouse.domain.model import Mode, Status
 
@@ -165,47 +166,87 @@ _REQUIRED = (
 )
 
 
+class NewDatastore(Wire):
+    """The version of MongoDB. `type` is DDS-Community."""
+
+    type: str
+    version: Annotated[str, Field(description="One of `ListDatastoreVersions`, such as 4.4.")]
+    storage_engine: Annotated[str, Field(description="wiredTiger, or rocksDB from 4.2 on.")] = ""
+
+
+class NewFlavor(Wire):
+    """Nodes of one type: an entry for each type of the mode."""
+
+    type: Annotated[str, Field(description="mongos, shard, config, replica or single.")]
+    num: Annotated[int, Field(description="Of shards, else of nodes.")]
+    spec_code: Annotated[str, Field(description="One of `ListFlavorInfos`.")]
+    size: Annotated[
+        int, Field(description="GB of each volume, a multiple of 10; not for mongos.")
+    ] = 0
+    storage: Annotated[str, Field(description="One of `ListStorageType`.")] = ""
+
+
+class NewStrategy(Wire):
+    """When backups are made."""
+
+    start_time: Annotated[
+        str, Field(description="`hh:mm-HH:MM` UTC, one hour, minutes 00, 15, 30 or 45.")
+    ] = ""
+    keep_days: Annotated[int, Field(description="0 to 732; with 0 there are none.")] = 7
+    period: Annotated[str, Field(description="Days of the week, `1,2,3,4,5,6,7`.")] = ""
+
+
+class NewConfiguration(Wire):
+    """A parameter template for the nodes of a type."""
+
+    type: Annotated[str, Field(description="A type of `flavor`.")]
+    configuration_id: str
+
+
 class CreateBody(Wire):
-    """A new instance. The rules depend on the installation, and stand in `domain.creation`; unknown
-    fields are kept and echoed."""
+    """A new instance. Its rules depend on the installation, on each other and on what is restored,
+    so `domain.creation` has them: only the form is described here. Unknown fields are kept and
+    echoed."""
 
     model_config = ConfigDict(
         extra="allow", frozen=True, json_schema_extra={"required": list(_REQUIRED)}
     )
 
-    name: Any = Field(None, description="4 to 64 letters, digits, `-`, `_`; a letter first.")
-    datastore: Any = Field(
-        None, description="`type` DDS-Community, `version` such as 4.4, `storage_engine`."
+    name: SkipValidation[str] = Field(
+        "", description="4 to 64 letters, digits, `-`, `_`; a letter first."
     )
-    region: Any = Field(None, description="The installation's region.")
-    availability_zone: Any = Field(None, description="A zone, or several with commas.")
-    vpc_id: Any = Field(None, description="An id in UUID form.")
-    subnet_id: Any = Field(None, description="An id in UUID form.")
-    security_group_id: Any = Field(None, description="An id in UUID form.")
-    mode: Any = Field(None, description="Sharding, ReplicaSet or Single.")
-    flavor: Any = Field(
-        None,
-        description="One entry per node type of the mode: `type`, `num`, `size` (GB), "
-        "`spec_code`, `storage`.",
+    datastore: SkipValidation[NewDatastore | None] = None
+    region: SkipValidation[str] = Field("", description="The installation's region.")
+    availability_zone: SkipValidation[str] = Field(
+        "", description="A zone, or several with commas."
     )
-    port: Any = Field(None, description="2100 to 9500, 27017 to 27019; default 8635.")
-    password: Any = Field(None, description="Of `rwuser`. Without one nobody can log in yet.")
-    ssl_option: Any = Field(None, description='`"1"`: TLS (the default), `"0"`: none.')
-    backup_strategy: Any = Field(
-        None, description="`start_time` hh:mm-HH:MM (UTC, one hour), `keep_days` 0 to 732."
+    vpc_id: SkipValidation[str] = Field("", description="An id in UUID form.")
+    subnet_id: SkipValidation[str] = Field("", description="An id in UUID form.")
+    security_group_id: SkipValidation[str] = Field("", description="An id in UUID form.")
+    mode: SkipValidation[str] = Field("", description="Sharding, ReplicaSet or Single.")
+    flavor: SkipValidation[tuple[NewFlavor, ...]] = ()
+    port: SkipValidation[int] = Field(8635, description="2100 to 9500, 27017 to 27019.")
+    password: SkipValidation[str] = Field(
+        "",
+        repr=False,
+        description="Of `rwuser`. Without one nobody can log in yet.",
+        json_schema_extra={"format": "password"},
     )
-    tags: Any = Field(None, description="Up to 20 of `key` and `value`.")
-    configurations: Any = Field(
-        None,
-        description="Parameter templates: `configuration_id` for a `type` of nodes of `flavor`.",
+    ssl_option: SkipValidation[str] = Field(
+        "", description='`"1"`: TLS (the default), `"0"`: none.'
     )
-    enterprise_project_id: Any = Field(None, description="Echoed.")
-    restore_point: Any = Field(
-        None,
-        description="The instance gets the data of a backup (`backup_id`), or of how an instance "
-        "was at a time (`type` timestamp, `instance_id`, `restore_time` in ms). Then no "
-        "`datastore`, `region` and `mode`.",
-    )
+    backup_strategy: SkipValidation[NewStrategy | None] = None
+    tags: SkipValidation[tuple[Tag, ...]] = Field((), description="Up to 20.")
+    configurations: SkipValidation[tuple[NewConfiguration, ...]] = ()
+    enterprise_project_id: SkipValidation[str] = Field("0", description="Echoed.")
+    restore_point: Annotated[
+        Source | None,
+        Field(
+            description="The instance gets the data of a backup (`backup_id`), or of how an "
+            "instance was at a time (`type` timestamp, `instance_id`, `restore_time`). Then no "
+            "`datastore`, `region` and `mode`."
+        ),
+    ] = None
 
 
 class CreatedDatastore(Datastore):

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from shardhouse import error_codes as codes
-from shardhouse.contract.backups import Source
 from shardhouse.contract.call import Call, Wire
+from shardhouse.contract.restore_points import Source
 from shardhouse.contract.scaling import RESIZE_VOLUME
 from shardhouse.domain import configuration, restoring
 from shardhouse.domain.backup import ACTION, Backup, BackupStatus, BackupType
