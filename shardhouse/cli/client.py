@@ -247,12 +247,12 @@ class Client:
                 "signed it in the setting tls_authority (or OS_CACERT); a certificate must name "
                 "the host too."
             )
-        told = f"Nobody answers at {address}: {error or type(error).__name__}."
+        problem = f"Nobody answers at {address}: {error or type(error).__name__}."
         data_dir = self.credentials.data_dir
         if data_dir is None:
-            return f"{told} Check OS_AUTH_URL; is `shardhouse serve` running there?"
+            return f"{problem} Check OS_AUTH_URL; is `shardhouse serve` running there?"
         return (
-            f"{told} Is `shardhouse serve` running? Start it with "
+            f"{problem} Is `shardhouse serve` running? Start it with "
             f"`shardhouse serve --data-dir {data_dir}`."
         )
 

@@ -21,7 +21,7 @@ DATA_DIR_VARIABLE = "SHARDHOUSE_DATA_DIR"
 
 @dataclass(frozen=True)
 class Credentials:
-    """A user with his password in the scope of a project. `auth_url` has no version path.
+    """A user with a password in the scope of a project. `auth_url` has no version path.
 
     `data_dir` is the installation they were read from, None when they came from variables.
     """
@@ -44,7 +44,7 @@ class Credentials:
 
 
 def find(data_dir: Path | None) -> Credentials:
-    """The credentials a command uses; a note says if OS_* variables tell otherwise.
+    """The credentials a command uses; a note says if OS_* variables say otherwise.
 
     Raises CliError that says which are expected where.
     """
@@ -140,7 +140,7 @@ def _auth_url(variables: Mapping[str, str]) -> str:
 
 
 def _note_unused(found: Credentials, variables: Mapping[str, str]) -> None:
-    """Say so where OS_* variables, which go after a named folder, tell something else."""
+    """Say so where OS_* variables, which a named folder overrides, say something else."""
     if not variables.get("OS_AUTH_URL"):
         return
     used = {

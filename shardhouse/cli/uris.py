@@ -1,4 +1,4 @@
-"""Connection strings, from what the API tells of an instance."""
+"""Connection strings, from what the API shows of an instance."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from shardhouse.cli import credentials
 from shardhouse.cli.output import CliError
 
-_DOORS = {"Sharding": "mongos", "ReplicaSet": "replica", "Single": "single"}
+_CLIENT_GROUPS = {"Sharding": "mongos", "ReplicaSet": "replica", "Single": "single"}
 
 
 def address(instance: dict[str, Any], data_dir: Path | None, password: str | None) -> str:
@@ -33,11 +33,11 @@ def address(instance: dict[str, Any], data_dir: Path | None, password: str | Non
 
 def hosts(instance: dict[str, Any]) -> list[str]:
     """`name:port` or `address:port` of its routers, or of the members a client may know of."""
-    door = _DOORS[instance["mode"]]
+    wanted = _CLIENT_GROUPS[instance["mode"]]
     return [
         node["host"]
         for group in instance["groups"]
-        if group["type"] == door
+        if group["type"] == wanted
         for node in group["nodes"]
         if node["host"] and node["role"] != "Hidden"
     ]

@@ -1,4 +1,4 @@
-"""Where an instance is, and whence it is reached: availability zones, networks of clients."""
+"""Where an instance is, and from where it is reached: availability zones, networks of clients."""
 
 from typing import Annotated
 

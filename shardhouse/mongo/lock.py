@@ -117,7 +117,7 @@ def release_left_over(host: str, clients: Clients) -> bool:
             return False
     except PyMongoError as error:
         raise MongoError(
-            f"{host} does not tell whether it is locked. Where it hangs, restart it: {error}"
+            f"{host} does not say whether it is locked. Where it hangs, restart it: {error}"
         ) from error
     _log.warning("a lock was left over and is released", host=host)
     _release(host, clients)

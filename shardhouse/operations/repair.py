@@ -54,11 +54,11 @@ def restore(run: Run[NoArguments]) -> None:
 def restrict(run: Run[NoArguments]) -> None:
     """The administrator has its rights, no more, and cannot grant itself others."""
     context, instance = run.context, run.instance
-    home = user_group(instance)
+    user_store = user_group(instance)
     with context.clients(instance) as clients:
         primary = Deadline(SECONDS).until(
             "a primary where users live",
-            lambda: replica_set.find_primary([node.host for node in home.nodes], clients),
+            lambda: replica_set.find_primary([node.host for node in user_store.nodes], clients),
         )
         try:
             obstacles = administrator.restrict(clients[primary])

@@ -162,7 +162,7 @@ class Submit:
 
     def start(self, operation: Operation[Any], target: Target, body: Any) -> Accepted:
         """Plan an operation and start its job, or leave it for its time. While a backup copies
-        files, which is seldom long, the call waits.
+        files, which rarely takes long, the call waits.
 
         Raises DdsError: 404 for an unknown instance, 403 while another operation runs or the same
         one waits, and what the call's rules and the operation's plan refuse.

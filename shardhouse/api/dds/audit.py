@@ -53,7 +53,7 @@ _DATASTORE = "mongodb"
 
 
 def set_policy(request: Request[Nothing, AuditPolicyBody]) -> Nothing:
-    """Change what is audited; nodes that answer have been told when the answer leaves."""
+    """Change what is audited; nodes that answer have it when the answer leaves."""
     service, target = request.service, request.target
     service.submit.edit(operations.POLICY, target, request.body)
     service.auditor.refresh(target.instance_id)

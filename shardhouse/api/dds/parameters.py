@@ -37,26 +37,26 @@ from shardhouse.workflows.launch import node_memory
 PATIENCE = 10.0
 """Seconds a node has to answer."""
 #: A node, and the values that it has by the parameters' names.
-Told = tuple[Node, dict[str, str]]
+Reported = tuple[Node, dict[str, str]]
 
 
 def show(request: Request[EntityQuery, Nothing]) -> EntityAnswer:
     """What the servers of an entity have. Where they differ, it is what the first that answers has;
-    what any of them gets with its next restart is told, too. Raises DdsError 400 for an unknown
-    entity, 403 where no server answers."""
+    what any of them gets with its next restart is `pending_value`. Raises DdsError: 400 for an
+    unknown entity, 403 where no server answers."""
     instance, context = request.instance(), request.service.context
     entity = configuration.entity(instance, request.query.entity_id)
     rows = parameters.of_type(entity.node_type, release(instance.engine_version))
     listening = [node for node in entity.nodes if node.address and accepts(node.host)]
-    told = _told(context, instance, listening, rows) if listening else []
-    if not told:
+    reported = _reported(context, instance, listening, rows) if listening else []
+    if not reported:
         raise DdsError(codes.REFUSED_IN_STATE, f"No node of {entity.name} answers.")
     had = configuration.assigned(instance, entity.id)
     return EntityAnswer(
         **configurations.datastore(instance.version, entity.node_type),
         created=wire.zoned(instance.created_at),
         updated=wire.zoned(had.at or instance.created_at),
-        parameters=[_item(context.settings, row, told, had.values) for row in rows],
+        parameters=[_item(context.settings, row, reported, had.values) for row in rows],
     )
 
 
@@ -82,13 +82,13 @@ def list_changes(request: Request[HistoryQuery, Nothing]) -> EntityChangesAnswer
     )
 
 
-def _told(
+def _reported(
     context: Context, instance: Instance, nodes: Sequence[Node], rows: Sequence[Parameter]
-) -> list[Told]:
+) -> list[Reported]:
     """What those of the nodes that answer have."""
     with context.clients(instance, timeout=PATIENCE, patience=PATIENCE) as clients:
 
-        def read(node: Node) -> Told | None:
+        def read(node: Node) -> Reported | None:
             memory = node_memory(node, context.settings.memory_scale)
             with suppress(PyMongoError):
                 return node, servers.read(clients[node.host], rows, memory)
@@ -98,16 +98,16 @@ def _told(
 
 
 def _item(
-    settings: Settings, row: Parameter, told: Sequence[Told], values: Mapping[str, str]
+    settings: Settings, row: Parameter, reported: Sequence[Reported], values: Mapping[str, str]
 ) -> EntityParameterItem:
     wanted = values.get(row.name, row.default)
     late = [
         effective
-        for node, answer in told
+        for node, answer in reported
         if answer[row.name]
         != (effective := set_parameters.effective(settings, node, row.name, wanted))
     ]
-    _, first = told[0]
+    _, first = reported[0]
     item = configurations.item(row, first[row.name])
     return EntityParameterItem(**item.model_dump(), pending_value=next(iter(late), None))
 

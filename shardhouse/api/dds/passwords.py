@@ -43,7 +43,7 @@ def reset(request: Request[Nothing, ResetBody]) -> Nothing:
 
 def check(request: Request[Nothing, CheckBody]) -> Nothing:
     """Log in where users live. Raises DdsError 400 for a wrong user name or password, 403 while
-    nobody can tell."""
+    the instance does not answer."""
     body, instance = request.body, request.ready_instance()
     context = request.service.context
     authority = context.authority_file(instance)

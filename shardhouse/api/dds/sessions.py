@@ -99,7 +99,7 @@ def _is_wanted(query: SessionsQuery, one: ClientOperation) -> bool:
 
 
 def _kill(clients: Clients, one: ClientOperation) -> None:
-    assert one.id is not None  # `running` tells of no others
+    assert one.id is not None  # `running` lists no others
     client_operations.kill(clients[one.host], one.id)
 
 
