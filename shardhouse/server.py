@@ -261,7 +261,7 @@ def _warn(settings: Settings, hard_limit: int | None) -> None:
     if settings.tls_certificate is None and not endpoints.is_loopback(settings.host):
         log.warning(
             f"NO TLS: host is {settings.host}, so passwords, tokens and all requests cross the "
-            "network in clear, and whoever reads them can use them. Set tls_certificate and "
+            "network in clear, and anyone who reads them can use them. Set tls_certificate and "
             "tls_key, or listen on 127.0.0.1 behind a proxy with TLS."
         )
     if settings.host in endpoints.WILDCARDS and not (

@@ -237,7 +237,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 def _not_json(word: str) -> float:
     """NaN and Infinity, which Python's parser lets pass."""
-    raise ValueError(f"{word} is no JSON number")
+    raise ValueError(f"{word} is not a JSON number")
 
 
 def _finite(text: str) -> float:

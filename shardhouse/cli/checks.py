@@ -131,7 +131,7 @@ def writable(settings: Settings) -> Check:
     """The data directory is there, or can be made, and files can be made in it."""
     name, folder = "Writing data", folders.existing(settings.data_dir)
     if not folder.is_dir():
-        return Check(name, "fail", f"{folder} is no folder", "Choose another with --data-dir.")
+        return Check(name, "fail", f"{folder} is not a folder", "Choose another with --data-dir.")
     try:
         with tempfile.TemporaryFile(dir=folder):
             return Check(name, "ok", f"{settings.data_dir} can be written")

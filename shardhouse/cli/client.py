@@ -232,7 +232,7 @@ class Client:
         try:
             answer = self._http.request(method, url, json=body, params=params, headers=headers)
         except httpx.InvalidURL as error:
-            raise CliError(f"{url} is no address of an API: {error}.") from None
+            raise CliError(f"{url} is not the address of an API: {error}.") from None
         except httpx.HTTPError as error:
             raise UnreachableError(self._unreachable(url, error)) from None
         if answer.status_code >= 400:
@@ -266,8 +266,8 @@ class Client:
             content = None
         if not isinstance(content, dict):
             raise CliError(
-                f"{answer.url} answered HTTP {answer.status_code} with something that is no JSON "
-                "object. Is this the address of a Shardhouse API?"
+                f"{answer.url} answered HTTP {answer.status_code} with something that is not a "
+                "JSON object. Is this the address of a Shardhouse API?"
             )
         return content
 

@@ -198,7 +198,7 @@ def _lock(host: str, clients: Clients) -> None:
         raise MongoError(f"{host} cannot be locked: {error}") from error
     if count > 1:
         clients[host].admin.command("fsyncUnlock")
-        raise MongoError(f"{host} is locked by somebody else (fsync); unlock it first.")
+        raise MongoError(f"{host} is locked by another client (fsync); unlock it first.")
 
 
 def _look(host: str, clients: Clients, others: Sequence[str], guard: _Guard) -> Locked:

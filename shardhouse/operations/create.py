@@ -79,7 +79,9 @@ def verify(run: Run[Any]) -> None:
         address = probe.uri(hosts, password=password, replica_set=set_name, authority=authority)
         probe.probe(address, deadline)
     with context.clients(instance) as clients:
-        seen = deadline.until("every node to be well", lambda: health.all_well(instance, clients))
+        seen = deadline.until(
+            "every node to be healthy", lambda: health.all_well(instance, clients)
+        )
     with context.database.write() as connection:
         health.write(connection, instance, seen)
     run.report(

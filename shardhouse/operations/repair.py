@@ -57,7 +57,7 @@ def restrict(run: Run[NoArguments]) -> None:
     user_store = user_group(instance)
     with context.clients(instance) as clients:
         primary = Deadline(SECONDS).until(
-            "a primary where users live",
+            "a primary of the replica set that holds users",
             lambda: replica_set.find_primary([node.host for node in user_store.nodes], clients),
         )
         try:
@@ -66,7 +66,7 @@ def restrict(run: Run[NoArguments]) -> None:
             raise MongoError(f"The rights of the administrator were not set: {error}") from error
     if obstacles:
         raise StepError(
-            f"{'; '.join(obstacles)}. Whoever manages users can get all rights through that: "
+            f"{'; '.join(obstacles)}. Accounts that manage users can get all rights through that: "
             "revoke the roles, or drop the user. The service tries again by itself."
         )
     run.report(f"{administrator.ADMINISTRATOR} has its rights, and cannot get more")
@@ -77,7 +77,9 @@ def verify(run: Run[NoArguments]) -> None:
     context, instance = run.context, run.instance
     deadline = Deadline(SECONDS)
     with context.clients(instance) as clients:
-        seen = deadline.until("every node to be well", lambda: health.all_well(instance, clients))
+        seen = deadline.until(
+            "every node to be healthy", lambda: health.all_well(instance, clients)
+        )
     health.write_all(context, instance, seen)
     run.report(f"nodes that are well: {len(seen)}")
 

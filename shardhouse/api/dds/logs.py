@@ -189,7 +189,7 @@ def _lines(
     if body.line_num:
         last = Number.parse(body.line_num)
         if last is None:
-            raise bad_parameter("line_num", "it is no number that a line was listed with")
+            raise bad_parameter("line_num", "it is not the number of a listed line")
         if backwards:
             start = max(start, last.milliseconds)
         else:

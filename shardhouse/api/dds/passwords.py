@@ -51,7 +51,7 @@ def check(request: Request[Nothing, CheckBody]) -> Nothing:
         with context.clients(instance) as clients:
             primary = find_primary(set_plan(user_group(instance)).visible, clients)
         if primary is None:
-            raise MongoError("there is no primary where users live.")
+            raise MongoError("there is no primary of the replica set that holds users.")
         right = login.works(primary, body.user_name, body.db_name, body.user_pwd, authority)
     if not right:
         raise DdsError(

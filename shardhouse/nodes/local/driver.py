@@ -240,7 +240,7 @@ class LocalRuntime:
 
     def _log(self, node: NodeRef, name: str) -> Path:
         if PurePath(name).name != name:
-            raise NodeError(f"{name!r} is no name of a log file.")
+            raise NodeError(f"{name!r} is not the name of a log file.")
         return self._folder(node) / "log" / name
 
     @contextmanager
