@@ -93,7 +93,7 @@ def _documents(folder: Path) -> list[Path]:
 
 
 def _from_folder(folder: Path) -> dict[tuple[str, str], DumpedCollection]:
-    """What a folder holds, by database and file: a name that is too long for a file's is told in
+    """What a folder holds, by database and file: a name that is too long for a file's stands in
     the metadata."""
     described = {
         _plain(file, _METADATA): file

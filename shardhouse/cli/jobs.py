@@ -107,7 +107,7 @@ def follow(client: "Client", job_id: str, *, quiet: bool) -> dict[str, Any]:
     elif console.is_terminal:
         job = _draw(states, console)
     else:
-        job = _tell(states)
+        job = _follow(states)
     return job
 
 
@@ -144,7 +144,7 @@ def _draw(states: Iterator[dict[str, Any]], console: Console) -> dict[str, Any]:
     return job
 
 
-def _tell(states: Iterator[dict[str, Any]]) -> dict[str, Any]:
+def _follow(states: Iterator[dict[str, Any]]) -> dict[str, Any]:
     shown: set[str] = set()
     for job in states:
         for step in job["steps"]:

@@ -1,4 +1,4 @@
-"""The demo's tour: the HTTP calls and the database calls a user would make himself.
+"""The demo's tour: the HTTP calls and the database calls that users would make themselves.
 
 Read it as an example. Nothing in here knows more than `admin.json` and the two APIs show.
 """

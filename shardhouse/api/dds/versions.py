@@ -1,4 +1,4 @@
-"""Which API versions there are. Nobody needs to be known for that."""
+"""Which API versions there are. These calls need no credentials."""
 
 from shardhouse import error_codes as codes
 from shardhouse.api.endpoint import Request
