@@ -20,7 +20,7 @@ class ShardhouseError(Exception):
 
 
 class ApiError(ShardhouseError):
-    """An error a caller of an HTTP API is told about, with its status.
+    """An error that an HTTP API answers, with its status.
 
     `retry_after` is the number of seconds after which the same call may succeed, if that is known.
     """
@@ -71,7 +71,7 @@ class IamError(ApiError):
 @unique
 class Reason(Enum):
     """Why a service beside DDS refuses: HTTP status, the code of its own error list, and Neutron's
-    name for it, as far as Neutron may meet it (`api/neighbours/shapes` tells them)."""
+    name for it, as far as Neutron may meet it (`api/neighbours/shapes` writes them)."""
 
     def __init__(self, status: int, code: str = "", neutron_type: str = "") -> None:
         self.status = status
@@ -139,7 +139,7 @@ class Reason(Enum):
 
 
 class NeighbourError(ApiError):
-    """A refusal of a service beside DDS, told in the shape of the service that was asked."""
+    """A refusal of a service beside DDS, answered in the shape of the service that was asked."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message, status=reason.status)

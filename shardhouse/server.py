@@ -252,25 +252,25 @@ def _sole_owner(data_dir: Path) -> Iterator[None]:
 
 
 def _warn(settings: Settings, hard_limit: int | None) -> None:
-    """Tell what works and is not what an operator may think."""
+    """Warn of what works and is not what an operator may think."""
     if hard_limit is not None and hard_limit < open_files.ENOUGH:
         log.warning(
             f"Only {hard_limit} files may be opened; MongoDB wants {open_files.ENOUGH} for each "
             f"mongod. Raise the limit: {open_files.MEND}."
         )
-    for told in tls.warnings(settings):
-        log.warning(told)
+    for warning in tls.warnings(settings):
+        log.warning(warning)
     if settings.tls_certificate is None and not endpoints.is_loopback(settings.host):
         log.warning(
             f"NO TLS: host is {settings.host}, so passwords, tokens and all requests cross the "
-            "network in clear, and whoever reads them can use them. Set tls_certificate and "
+            "network in clear, and anyone who reads them can use them. Set tls_certificate and "
             "tls_key, or listen on 127.0.0.1 behind a proxy with TLS."
         )
     if settings.host in endpoints.WILDCARDS and not (
         settings.dds_endpoint and settings.iam_endpoint
     ):
         log.warning(
-            f"host is {settings.host}: clients are told {settings.dds_url()} and "
+            f"host is {settings.host}: clients get {settings.dds_url()} and "
             f"{settings.iam_url()}, an address of this machine. If they reach it by another, set "
             "dds_endpoint and iam_endpoint, for example "
             "SHARDHOUSE_DDS_ENDPOINT=https://dds.example.org:9800."

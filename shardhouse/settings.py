@@ -116,7 +116,7 @@ class BackupSettings(BaseModel, extra="forbid"):
 
 
 class EventSettings(BaseModel, extra="forbid"):
-    """Who is told of events. Field names follow `events.` in `shardhouse.toml`."""
+    """Where events are sent. Field names follow `events.` in `shardhouse.toml`."""
 
     webhook_url: Annotated[SecretStr, AfterValidator(_webhook)] | None = Field(
         default=None,

@@ -127,7 +127,7 @@ def source_of(request: Request) -> str:
 
 
 def dds_caller(action: str, *, reads: bool | None = None) -> Dependency:
-    """A dependency that gives the caller of a path under `/{project_id}/`, if he may do `action`.
+    """A dependency that gives the caller of a path under `/{project_id}/`, who may do `action`.
 
     `action` is such as `dds:instance:create`. `reads` says whether read access is enough; without
     it GET and HEAD are reads and the rest are not, so POST queries must say `reads=True`.
@@ -237,7 +237,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 def _not_json(word: str) -> float:
     """NaN and Infinity, which Python's parser lets pass."""
-    raise ValueError(f"{word} is no JSON number")
+    raise ValueError(f"{word} is not a JSON number")
 
 
 def _finite(text: str) -> float:

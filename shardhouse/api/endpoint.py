@@ -1,7 +1,7 @@
 """Rows of the contract as routes: who calls, what was sent, the handler, the answer.
 
-A handler is given a `Request` and returns its row's answer, JSON, or a whole response. The order is
-the same for all calls: the caller is known and allowed before anything is parsed, the query and the
+A handler is given a `Request` and returns its row's answer, or a whole response. The order is the
+same for all calls: the caller is known and allowed before anything is parsed, the query and the
 body are checked before anything is looked up.
 """
 
@@ -85,12 +85,12 @@ class Request(Generic[Q, B]):
         return self.service.submit.patiently(self.target, ready)
 
 
-Handler = Callable[[Request[Any, Any]], Any]
+Handler = Callable[[Request[Any, Any]], Wire | Response]
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A row and what serves it. The handler returns what is sent: the row's answer, JSON, or a
+    """A row and what serves it. The handler returns what is sent: the row's answer, or a whole
     response."""
 
     call: Call
@@ -98,38 +98,29 @@ class Endpoint:
 
 
 def started(
-    operation: Operation[Any],
-    answer: Callable[[Accepted], dict[str, Any]] | None = None,
-    *,
-    echo: tuple[str, ...] = (),
+    operation: Operation[Any], answer: Callable[[Accepted], Wire] | None = None
 ) -> Endpoint:
-    """An operation's endpoint: a job is started. The answer is its id, or what `answer` makes, and
-    the fields `echo` of the body."""
-    assert operation.call is not None
+    """An operation's endpoint: a job is started. The answer is what `answer` makes; without it the
+    job's id, and those of the job's arguments that the row's answer repeats."""
+    call = operation.call
+    assert call is not None
 
-    def handle(request: Request[Any, Any]) -> dict[str, Any]:
+    def handle(request: Request[Any, Any]) -> Wire:
         accepted = request.service.submit.start(operation, request.target, request.body)
-        made = answer(accepted) if answer else {"job_id": accepted.job.id}
-        return made | {name: getattr(request.body, name) for name in echo}
+        if answer is not None:
+            return answer(accepted)
+        return call.answer(**accepted.job.arguments | {"job_id": accepted.job.id})
 
-    return Endpoint(operation.call, handle)
-
-
-def job_and(argument: str) -> Callable[[Accepted], dict[str, Any]]:
-    """The answer of calls that repeat what was asked for: the job's id and one of its arguments."""
-    return lambda accepted: {
-        "job_id": accepted.job.id,
-        argument: accepted.job.arguments[argument],
-    }
+    return Endpoint(call, handle)
 
 
 def edited(edit: Edit[Any]) -> Endpoint:
     """An edit's endpoint: the change is made when the answer leaves, and the answer is `{}`, or
     empty where the row says 204."""
 
-    def handle(request: Request[Any, Any]) -> dict[str, Any]:
+    def handle(request: Request[Any, Any]) -> Nothing:
         request.service.submit.edit(edit, request.target, request.body)
-        return {}
+        return Nothing()
 
     return Endpoint(edit.call, handle)
 
@@ -165,8 +156,7 @@ def _served(endpoint: Endpoint) -> Callable[[HttpRequest], Any]:
             return Response(status_code=call.success)
         if isinstance(answer, Response):
             return answer
-        content = answer.model_dump(mode="json") if isinstance(answer, Wire) else answer
-        return JSONResponse(content, call.success)
+        return JSONResponse(answer.model_dump(mode="json"), call.success)
 
     serve.__name__ = call.operation
     serve.__doc__ = call.summary

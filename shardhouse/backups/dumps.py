@@ -93,7 +93,7 @@ def _documents(folder: Path) -> list[Path]:
 
 
 def _from_folder(folder: Path) -> dict[tuple[str, str], DumpedCollection]:
-    """What a folder holds, by database and file: a name that is too long for a file's is told in
+    """What a folder holds, by database and file: a name that is too long for a file's stands in
     the metadata."""
     described = {
         _plain(file, _METADATA): file
@@ -167,8 +167,8 @@ def _prelude(path: Path, file: IO[bytes]) -> Iterator[DumpedCollection]:
     """The metadata at the head of an archive."""
     if file.read(4) != struct.pack("<I", MAGIC):
         raise BackupError(
-            f"{path} is no archive of mongodump, and no folder. `mongodump --archive={path.name}` "
-            "writes one."
+            f"{path} is neither an archive of mongodump nor a folder. "
+            f"`mongodump --archive={path.name}` writes one."
         )
     if _document(path, file) is None:
         raise BackupError(f"{path} has no header.")

@@ -38,8 +38,8 @@ class Imported:
 def load(
     dump: Dump, client: MongoClient[Any], *, drop: bool, progress: Progress = lambda _: None
 ) -> Imported:
-    """Write the dump. `drop` has collections replaced that are there; without it BackupError tells
-    of them before anything is written. `progress` is called with bytes of the dump that were
+    """Write the dump. `drop` has collections replaced that are there; without it BackupError names
+    them before anything is written. `progress` is called with bytes of the dump that were
     written. Raises BackupError for damaged files, MongoError for what the server refuses: what was
     written until then stays."""
     wanted = [item for item in dump.collections if _is_imported(item)]

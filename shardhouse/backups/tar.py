@@ -105,9 +105,9 @@ def _header(block: bytes) -> tarfile.TarInfo | None:
 def _check(header: tarfile.TarInfo, name: str) -> None:
     """Whether it is a file that would be written below the folder, wherever that is."""
     if header.type != tarfile.REGTYPE or header.size < 0:
-        raise _corrupt(f"{name!r} is no file")
+        raise _corrupt(f"{name!r} is not a file")
     if any(part in {"", ".", ".."} for part in name.split("/")) or "\0" in name:
-        raise _corrupt(f"{name!r} is no path below a folder")
+        raise _corrupt(f"{name!r} is not a path below a folder")
 
 
 def _corrupt(reason: str) -> CorruptBackupError:

@@ -21,7 +21,7 @@ def advise(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Tell which indexes slow queries need, which indexes nothing needs, and of a
+    """Show which indexes slow queries need, which indexes nothing needs, and of a
     cluster what should be sharded and which shards are hot.
 
     Nothing is changed: commands are shown for mongosh. Values that clients

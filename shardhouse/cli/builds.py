@@ -101,8 +101,8 @@ def router(engine: Engine, others: Iterable[Engine]) -> Check:
     )
     if done.returncode == 0:
         return Check(name, "ok", f"our own, {done.stdout.splitlines()[0]}")
-    told = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
-    return Check(name, "fail", f"our own does not start: {told}", "Install the package again.")
+    reason = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+    return Check(name, "fail", f"our own does not start: {reason}", "Install the package again.")
 
 
 def missing_library(reason: str) -> str:

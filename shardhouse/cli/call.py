@@ -155,7 +155,7 @@ def _whole(text: str) -> dict[str, Any]:
     try:
         body = json_text.loads(text)
     except ValueError as error:
-        raise CliError(f"--body is no JSON: {error}.") from None
+        raise CliError(f"--body is not JSON: {error}.") from None
     if not isinstance(body, dict):
         raise CliError("--body must be a JSON object.")
     return body

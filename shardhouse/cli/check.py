@@ -1,4 +1,4 @@
-"""What a check of `doctor` tells."""
+"""The result of a check of `doctor`."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What `doctor` looks at: each check is a function of the settings and tells what it found."""
+"""What `doctor` looks at: each check is a function of the settings and says what it found."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def writable(settings: Settings) -> Check:
     """The data directory is there, or can be made, and files can be made in it."""
     name, folder = "Writing data", folders.existing(settings.data_dir)
     if not folder.is_dir():
-        return Check(name, "fail", f"{folder} is no folder", "Choose another with --data-dir.")
+        return Check(name, "fail", f"{folder} is not a folder", "Choose another with --data-dir.")
     try:
         with tempfile.TemporaryFile(dir=folder):
             return Check(name, "ok", f"{settings.data_dir} can be written")
@@ -177,12 +177,12 @@ def tls(settings: Settings) -> Iterator[Check]:
     """The certificate of our own ports, or what it means that there is none."""
     name = "TLS of the ports"
     try:
-        told = certificates.warnings(settings)
+        warnings = certificates.warnings(settings)
     except SettingsError as error:
         yield Check(name, "fail", error.message, "Correct the settings tls_...")
         return
-    if told:
-        yield Check(name, "warn", " ".join(told), "Set another certificate, and restart serve.")
+    if warnings:
+        yield Check(name, "warn", " ".join(warnings), "Set another certificate, and restart serve.")
     elif settings.tls_certificate is not None:
         yield Check(name, "ok", str(settings.tls_certificate))
     elif endpoints.is_loopback(settings.host):

@@ -1,4 +1,4 @@
-"""The commands, and the one place where their errors are told."""
+"""The commands, and the one place where their errors are printed."""
 
 from typing import Annotated, Any
 

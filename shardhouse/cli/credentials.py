@@ -19,7 +19,7 @@ DATA_DIR_VARIABLE = "SHARDHOUSE_DATA_DIR"
 
 
 def find(data_dir: Path | None) -> Credentials:
-    """The credentials a command uses; a note says if OS_* variables tell otherwise.
+    """The credentials a command uses; a note says if OS_* variables say otherwise.
 
     Raises CliError that says which are expected where.
     """

@@ -51,7 +51,7 @@ def to_stdout(client: "Client", backup: Backup, *, quiet: bool) -> None:
             f"The backup has {len(files)} files, one of each replica set: name a folder."
         )
     if sys.stdout.isatty():
-        raise CliError("A tar archive is nothing for a terminal: pipe it, or name a folder.")
+        raise CliError("A tar archive cannot be shown on a terminal: pipe it, or name a folder.")
     try:
         _download(client, files[0], sys.stdout.buffer, quiet=quiet)
         sys.stdout.buffer.flush()

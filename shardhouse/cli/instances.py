@@ -198,7 +198,7 @@ def uri(
         bool,
         typer.Option(
             "--show-password",
-            help="Put the password, which you give, into the URI: the API never tells it.",
+            help="Put the password, which you give, into the URI: the API never shows it.",
         ),
     ] = False,
     password_stdin: PasswordStdin = False,

@@ -72,7 +72,7 @@ def cancel(
 
 
 def fetch(client: "Client", job_id: str) -> dict[str, Any]:
-    """The job as the API tells it."""
+    """The job as the API shows it."""
     job: dict[str, Any] = client.dds("GET", "jobs", params={"id": job_id})["job"]
     return job
 
@@ -83,7 +83,7 @@ def finish(client: "Client", job_id: str, *, quiet: bool, as_json: bool = False)
     if as_json:
         output.print_json(job)
     if job["status"] == "Failed":
-        raise CliError(f"The job {job_id} failed: {job['fail_reason'] or 'no reason was told'}")
+        raise CliError(f"The job {job_id} failed: {job['fail_reason'] or 'no reason was given'}")
     return job
 
 
@@ -107,7 +107,7 @@ def follow(client: "Client", job_id: str, *, quiet: bool) -> dict[str, Any]:
     elif console.is_terminal:
         job = _draw(states, console)
     else:
-        job = _tell(states)
+        job = _follow(states)
     return job
 
 
@@ -144,12 +144,12 @@ def _draw(states: Iterator[dict[str, Any]], console: Console) -> dict[str, Any]:
     return job
 
 
-def _tell(states: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    told: set[str] = set()
+def _follow(states: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    shown: set[str] = set()
     for job in states:
         for step in job["steps"]:
-            if step["status"] in ("Completed", "Failed") and step["name"] not in told:
-                told.add(step["name"])
+            if step["status"] in ("Completed", "Failed") and step["name"] not in shown:
+                shown.add(step["name"])
                 detail = f" ({step['detail']})" if step["detail"] else ""
                 output.note(f"{_SIGNS[step['status']]} {step['name']}{detail}")
     output.note(f"{job['name']} {job['instance']['name']}: {job['status']}, {_elapsed(job):.0f} s")

@@ -1,4 +1,4 @@
-"""The program `shardhouse`. The router goes round all other commands, so that it starts at once.
+"""The program `shardhouse`. The router starts before other commands are loaded, so it is quick.
 
 Called `mongos`, the program is the router.
 """

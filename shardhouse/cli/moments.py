@@ -23,7 +23,7 @@ def parse(text: str, now: datetime) -> int:
     try:
         return milliseconds(datetime.fromisoformat(text).astimezone(UTC))
     except (ValueError, OverflowError):
-        raise CliError(f"{text} is no time. A time is {HELP}") from None
+        raise CliError(f"{text} is not a time. A time is {HELP}") from None
 
 
 def milliseconds(moment: datetime) -> int:

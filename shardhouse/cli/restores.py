@@ -153,7 +153,7 @@ def _of_moment(client: "Client", instance: dict[str, Any], moment: int) -> dict[
     until it is captured. Raises CliError where it cannot be restored to it."""
     now = moments.milliseconds(datetime.now(UTC))
     if moment > now:
-        raise CliError(f"{moments.local(moment)} is not yet. `now` is the latest time.")
+        raise CliError(f"{moments.local(moment)} is in the future. `now` is the latest time.")
     _await(client, instance, moment, recent=now - moment < PATIENCE * 1000)
     return _point(instance, moment)
 

@@ -31,7 +31,7 @@ def list_all(data_dir: DataDir = None, json: Json = False) -> None:
 
 @app.command()
 def show(user: User, data_dir: DataDir = None, json: Json = False) -> None:
-    """Show a user's roles, and where he has them."""
+    """Show a user's roles, and where they count."""
     from shardhouse.cli.client import connect
 
     with connect(data_dir) as client:
@@ -77,7 +77,7 @@ def revoke(
     domain: Domain = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Take a role from a user; his tokens end with it."""
+    """Take a role from a user; the user's tokens end with it."""
     from shardhouse.cli.client import connect
 
     with connect(data_dir) as client:

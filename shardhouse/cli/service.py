@@ -45,7 +45,7 @@ def serve(
 
 
 def status(data_dir: DataDir = None, json: Json = False) -> None:
-    """Tell what runs: the service, its addresses, instances and node processes.
+    """Show what runs: the service, its addresses, instances and node processes.
 
     The exit code is 0 when the service answers, else 1.
     """

@@ -1,6 +1,6 @@
-"""The demo's tour: the HTTP calls and the database calls a user would make himself.
+"""The demo's tour: the HTTP calls and the database calls that users would make themselves.
 
-Read it as an example. Nothing in here knows more than `admin.json` and the two APIs tell.
+Read it as an example. Nothing in here knows more than `admin.json` and the two APIs show.
 """
 
 import time
@@ -127,7 +127,7 @@ class Tour:
             with MongoClient[dict[str, Any]](self.address(instance, PASSWORD)) as mongo:
                 return [self._documents(mongo), *self._sharded(mongo)]
         except PyMongoError as error:
-            raise CliError(f"The cluster did not do as it was told: {error}") from None
+            raise CliError(f"The cluster does not work: {error}") from None
 
     @staticmethod
     def _documents(mongo: MongoClient[dict[str, Any]]) -> str:
@@ -176,6 +176,6 @@ class Tour:
             if time.monotonic() > deadline:
                 raise CliError(
                     f"The cluster {instance['id']} is {instance['status']}, and was not normal "
-                    f"within {READY_SECONDS:.0f} s. `shardhouse instance show` tells which nodes."
+                    f"within {READY_SECONDS:.0f} s. `shardhouse instance show` shows which nodes."
                 )
             time.sleep(0.2)

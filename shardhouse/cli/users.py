@@ -80,7 +80,7 @@ def password(
 
 @app.command()
 def delete(user: Named, yes: Yes = False, data_dir: DataDir = None) -> None:
-    """Delete a user with his keys, tokens and roles."""
+    """Delete a user with all keys, tokens and roles."""
     from shardhouse.cli.client import connect
 
     with connect(data_dir) as client:

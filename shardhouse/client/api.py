@@ -243,7 +243,7 @@ class Client:
         try:
             answer = self._http.request(method, url, json=body, params=params, headers=headers)
         except httpx.InvalidURL as error:
-            raise ClientError(f"{url} is no address of an API: {error}.") from None
+            raise ClientError(f"{url} is not the address of an API: {error}.") from None
         except httpx.HTTPError as error:
             raise UnreachableError(self._unreachable(url, error)) from None
         if answer.status_code >= 400:
@@ -258,12 +258,12 @@ class Client:
                 "signed it in the setting tls_authority (or OS_CACERT); a certificate must name "
                 "the host too."
             )
-        told = f"Nobody answers at {address}: {error or type(error).__name__}."
+        problem = f"Nobody answers at {address}: {error or type(error).__name__}."
         data_dir = self.credentials.data_dir
         if data_dir is None:
-            return f"{told} Check OS_AUTH_URL; is `shardhouse serve` running there?"
+            return f"{problem} Check OS_AUTH_URL; is `shardhouse serve` running there?"
         return (
-            f"{told} Is `shardhouse serve` running? Start it with "
+            f"{problem} Is `shardhouse serve` running? Start it with "
             f"`shardhouse serve --data-dir {data_dir}`."
         )
 
@@ -277,8 +277,8 @@ class Client:
             content = None
         if not isinstance(content, dict):
             raise ClientError(
-                f"{answer.url} answered HTTP {answer.status_code} with something that is no JSON "
-                "object. Is this the address of a Shardhouse API?"
+                f"{answer.url} answered HTTP {answer.status_code} with something that is not a "
+                "JSON object. Is this the address of a Shardhouse API?"
             )
         return content
 

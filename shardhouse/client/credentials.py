@@ -8,7 +8,7 @@ ADMIN_FILE = "admin.json"
 
 @dataclass(frozen=True)
 class Credentials:
-    """A user with his password in the scope of a project. `auth_url` has no version path.
+    """A user with a password in the scope of a project. `auth_url` has no version path.
 
     `data_dir` is the installation they were read from, None when they came from variables.
     """

@@ -16,6 +16,6 @@ def trust(authority: str | Path | None) -> ssl.SSLContext | bool:
         return ssl.create_default_context(cafile=authority)
     except OSError as error:  # ssl.SSLError is one
         raise ClientError(
-            f"{authority} is no readable PEM file of a certificate authority: {error}. It is named "
-            "by the setting tls_authority, or by OS_CACERT."
+            f"{authority} is not a readable PEM file of a certificate authority: {error}. It is "
+            "named by the setting tls_authority, or by OS_CACERT."
         ) from None

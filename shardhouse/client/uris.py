@@ -1,4 +1,4 @@
-"""Connection strings, from what the API tells of an instance."""
+"""Connection strings, from what the API shows of an instance."""
 
 from pathlib import Path
 from typing import Any

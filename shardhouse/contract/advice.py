@@ -65,7 +65,7 @@ class Plan(Wire):
 
 class Estimate(Wire):
     """What a query would examine with the suggested index: documents of the whole collection, as
-    far as `sampled` documents tell, of which `matching` lie in the index's bounds."""
+    estimated from `sampled` documents, of which `matching` lie in the index's bounds."""
 
     documents_examined: int
     sampled: int

@@ -1,13 +1,13 @@
 """Audit logs: what is audited, the files, and where entries go as well."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from shardhouse import error_codes as codes
 from shardhouse.contract.call import Call, JobId, Method, Rules, Wire
-from shardhouse.contract.fields import Moment, Offset, Text, integer, one_of
-from shardhouse.contract.instances import INSTANCE, INSTANCES
+from shardhouse.contract.fields import LEFT_OUT, Moment, Offset, Text, integer, one_of
+from shardhouse.contract.instances import INSTANCE, INSTANCES, Datastore
 from shardhouse.contract.links import LinkQuery
 from shardhouse.contract.parsing import Rule
 from shardhouse.domain import rules
@@ -59,8 +59,8 @@ class AuditPolicyAnswer(Wire):
     """The policy; only `keep_days` where it is 0."""
 
     keep_days: int
-    audit_scope: str | None = None
-    audit_types: list[str] | None = None
+    audit_scope: Annotated[str | None, LEFT_OUT] = None
+    audit_types: Annotated[list[str] | None, LEFT_OUT] = None
 
 
 class AuditLogsQuery(Wire):
@@ -73,11 +73,21 @@ class AuditLogsQuery(Wire):
     limit: Annotated[int, integer(1, 100, codes.LIMIT_INVALID)] = 100
 
 
-class AuditLogsAnswer(Wire):
-    """One page, newest first: `id`, `name`, `size` in bytes, `node_id`, and the times of the first
-    and the last entry, `start_time` and `end_time`. `total_size` is that of all."""
+class AuditLogItem(Wire):
+    """A file: `size` in bytes, the times of its first and its last entry."""
 
-    audit_logs: list[dict[str, Any]]
+    id: str
+    name: str
+    size: int
+    node_id: str
+    start_time: str
+    end_time: str
+
+
+class AuditLogsAnswer(Wire):
+    """One page, newest first. `total_size` is that of all."""
+
+    audit_logs: list[AuditLogItem]
     total_record: int
     total_size: int
 
@@ -119,11 +129,38 @@ class LtsQuery(Wire):
     ] = MOST_INSTANCES
 
 
-class LtsConfigsAnswer(Wire):
-    """One page of the project's instances, newest first, each with its `lts_configs` if it ever had
-    any; how many instances there are."""
+class LtsInstance(Wire):
+    """An instance; `mode` is `Sharding`, `ReplicaSet` or `ReplicaSingle`."""
 
-    instance_lts_configs: list[dict[str, Any]]
+    id: str
+    name: str
+    mode: str
+    datastore: Datastore
+    status: str
+    enterprise_project_id: str
+    actions: list[str]
+
+
+class LtsConfig(Wire):
+    """Where a log goes, or went while it was enabled."""
+
+    log_type: str
+    lts_group_id: str
+    lts_stream_id: str
+    enabled: bool
+
+
+class InstanceLtsConfigs(Wire):
+    """An instance, and where its logs go, if they ever went anywhere."""
+
+    instance: LtsInstance
+    lts_configs: Annotated[list[LtsConfig] | None, LEFT_OUT] = None
+
+
+class LtsConfigsAnswer(Wire):
+    """One page of the project's instances, newest first; how many instances there are."""
+
+    instance_lts_configs: list[InstanceLtsConfigs]
     total_count: int
 
 

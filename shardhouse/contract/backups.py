@@ -1,15 +1,16 @@
 """Backups: made, listed, stopped, deleted, and restored."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from shardhouse import error_codes as codes
 from shardhouse.contract.call import Call, JobId, Method, Nothing, Rules, Wire
 from shardhouse.contract.fields import Limit, Moment, Offset, Text, one_of
-from shardhouse.contract.instances import INSTANCES
+from shardhouse.contract.instances import INSTANCES, Datastore
 from shardhouse.contract.links import LinkQuery
 from shardhouse.contract.parsing import Rule
+from shardhouse.contract.restore_points import Source
 from shardhouse.domain import rules
 from shardhouse.domain.backup import BackupStatus, BackupType
 from shardhouse.domain.model import Mode, Status
@@ -18,7 +19,6 @@ LIST = "dds:backup:list"
 BACKUPS = "/v3/{project_id}/backups"
 MOST_DELETED = 10
 INCREMENTAL = "Incremental"
-BY_BACKUP, BY_TIME = "backup", "timestamp"
 OPEN, CLOSE = "open", "close"
 _SERVING = frozenset({Status.NORMAL, Status.ABNORMAL, Status.DATA_DISK_FULL, Status.ENLARGE_FAIL})
 
@@ -69,10 +69,33 @@ class BackupsQuery(Wire):
     limit: Limit = 100
 
 
-class BackupsAnswer(Wire):
-    """One page, newest first unless ordered otherwise. `size` is in KB, of the files as stored."""
+class BackupItem(Wire):
+    """A backup. `size` is in KB, of the files as stored; times are `yyyy-mm-dd hh:mm:ss`, UTC, and
+    `end_time` is empty while it is being made."""
 
-    backups: list[dict[str, Any]]
+    instance_status: str
+    is_instance_restoring: bool
+    kms_enable: bool
+    id: str
+    name: str
+    instance_id: str
+    instance_name: str
+    datastore: Datastore
+    type: str
+    begin_time: str
+    end_time: str
+    status: str
+    size: int
+    description: str
+    instance_mode: str
+    backup_method: str
+    deletable: bool
+
+
+class BackupsAnswer(Wire):
+    """One page, newest first unless ordered otherwise."""
+
+    backups: list[BackupItem]
     total_count: int
 
 
@@ -83,11 +106,21 @@ class DownloadQuery(Wire):
     backup_id: Text
 
 
-class DownloadLinks(Wire):
-    """Each file's `name`, `size` in KB, `download_link`, `link_expired_time`, `group_id` and
-    `group_name`; `bucket` is where backups are kept."""
+class DownloadItem(Wire):
+    """A file of a replica set; `size` is in KB."""
 
-    files: list[dict[str, Any]]
+    name: str
+    size: int
+    download_link: str
+    link_expired_time: str
+    group_id: str
+    group_name: str
+
+
+class DownloadLinks(Wire):
+    """A backup's files; `bucket` is where backups are kept."""
+
+    files: list[DownloadItem]
     bucket: str
 
 
@@ -124,25 +157,6 @@ class BackupIdsBody(Wire):
         Rule(lambda field, value: rules.ids(field, value, MOST_DELETED)),
         Field(description=f"1 to {MOST_DELETED} ids."),
     ]
-
-
-class Source(Wire):
-    """What to restore: a backup, or how an instance was at a time."""
-
-    instance_id: str = ""
-    type: Annotated[str, one_of(BY_BACKUP, BY_TIME)] = BY_BACKUP
-    backup_id: str = ""
-    restore_time: Annotated[
-        int | None,
-        Rule(rules.milliseconds),
-        Field(description="Milliseconds since 1970; for `timestamp`."),
-    ] = None
-
-
-class NewFromBackup(Wire):
-    """What a creating call adds that restores."""
-
-    restore_point: Source
 
 
 class RestoreTarget(Wire):

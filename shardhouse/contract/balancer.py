@@ -1,11 +1,12 @@
 """The balancer of a cluster, which moves chunks between shards."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from shardhouse import error_codes as codes
 from shardhouse.contract.call import Call, JobId, Method, Nothing, Rules, Wire
+from shardhouse.contract.fields import LEFT_OUT
 from shardhouse.contract.instances import INSTANCE
 from shardhouse.contract.parsing import Rule
 from shardhouse.domain import rules
@@ -20,14 +21,21 @@ OF_CLUSTERS = Rules(modes=frozenset({Mode.SHARDING}))
 PERMISSION = "dds:instance:modifyBalancer"
 
 
+class BalancerWindow(Wire):
+    """When chunks are moved; `HH:MM`."""
+
+    start_time: str
+    stop_time: str
+
+
 class BalancerAnswer(Wire):
     """Whether it is on, and when it works; at any time if there is no window."""
 
     is_open: bool
-    active_window: dict[str, Any] | None = None
+    active_window: Annotated[BalancerWindow | None, LEFT_OUT] = None
 
 
-class WindowBody(Wire):
+class BalancerWindowBody(Wire):
     """When chunks are moved; the window may reach over midnight."""
 
     start_time: Clock
@@ -60,7 +68,7 @@ SET_BALANCER_WINDOW = Call(
     f"{INSTANCE}/balancer/active-window",
     summary="Change when a cluster's balancer works.",
     permission=PERMISSION,
-    body=WindowBody,
+    body=BalancerWindowBody,
     example={"start_time": "23:00", "stop_time": "05:00"},
     answer=JobId,
     success=202,

@@ -90,10 +90,18 @@ class SslAnswer(JobId):
     ssl_option: str
 
 
-class CertificatesAnswer(Wire):
-    """Certificates to trust, each with a link that needs no token and expires; none without TLS."""
+class CertificateItem(Wire):
+    """A file of certificates, at a link that needs no token and expires. `category` is always
+    `international`."""
 
-    certs: list[dict[str, str]]
+    category: str
+    download_link: str
+
+
+class CertificatesAnswer(Wire):
+    """Certificates to trust; none without TLS."""
+
+    certs: list[CertificateItem]
 
 
 class RotateBody(Wire):

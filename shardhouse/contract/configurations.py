@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from shardhouse.contract.call import Call, JobId, Method, Wire
-from shardhouse.contract.fields import Limit, Offset, one_of, text
+from shardhouse.contract.fields import LEFT_OUT, Limit, Offset, one_of, text
 from shardhouse.contract.instances import INSTANCE
 from shardhouse.contract.parsing import Rule
 from shardhouse.domain import rules
@@ -132,10 +132,29 @@ class UpdateEntityBody(Wire):
     parameter_values: Values
 
 
+class Template(Wire):
+    """A template, and the version and the program it is for: `mongodb` or `mongos`."""
+
+    id: str
+    name: str
+    description: str
+    datastore_version: str
+    datastore_name: str
+    created: str
+    updated: str
+
+
+class TemplateItem(Template):
+    """A template; those of the system are not `user_defined`."""
+
+    node_type: str
+    user_defined: bool
+
+
 class ConfigurationsAnswer(Wire):
     """One page: the system's templates, then the project's own, oldest first."""
 
-    configurations: list[dict[str, Any]]
+    configurations: list[TemplateItem]
     total_count: int
     quota: int
 
@@ -143,31 +162,42 @@ class ConfigurationsAnswer(Wire):
 class ConfigurationAnswer(Wire):
     """The new template."""
 
-    configuration: dict[str, Any]
+    configuration: Template
 
 
-class ParametersAnswer(Wire):
+class ParameterItem(Wire):
+    """A parameter and its value, as text. `value_range` is such as `1-100` or `true|false`."""
+
+    name: str
+    value: str
+    value_range: str
+    restart_required: bool
+    readonly: bool
+    type: str
+    description: str
+
+
+class ParametersAnswer(Template):
     """A template with its parameters, by name."""
 
-    id: str
-    name: str
-    datastore_version: str
-    datastore_name: str
-    description: str
-    created: str
-    updated: str
-    parameters: list[dict[str, Any]]
+    parameters: list[ParameterItem]
+
+
+class EntityParameterItem(ParameterItem):
+    """A parameter as the servers have it. `pending_value`, an addition of ours, is another value
+    that it has after the next restart."""
+
+    pending_value: Annotated[str | None, LEFT_OUT] = None
 
 
 class EntityAnswer(Wire):
-    """The parameters as the servers have them. One that has another value after the next restart
-    says which in `pending_value`, an addition of ours."""
+    """The parameters as the servers have them."""
 
     datastore_version: str
     datastore_name: str
     created: str
     updated: str
-    parameters: list[dict[str, Any]]
+    parameters: list[EntityParameterItem]
 
 
 class UpdateEntityAnswer(JobId):
@@ -182,10 +212,18 @@ class CopyAnswer(Wire):
     configuration_id: str
 
 
+class DifferenceItem(Wire):
+    """A parameter's value in both templates."""
+
+    parameter_name: str
+    source_value: str
+    target_value: str
+
+
 class DifferencesAnswer(Wire):
     """The parameters that differ."""
 
-    differences: list[dict[str, Any]]
+    differences: list[DifferenceItem]
 
 
 class ExistsAnswer(Wire):
@@ -194,16 +232,77 @@ class ExistsAnswer(Wire):
     is_existed: bool
 
 
+class EntityItem(Wire):
+    """An instance, or a part of one, that has parameters of its own."""
+
+    entity_id: str
+    entity_name: str
+
+
+class ApplicableItem(Wire):
+    """An instance, and those of its parts that the template is for."""
+
+    instance_id: str
+    instance_name: str
+    entities: list[EntityItem]
+
+
 class ApplicableAnswer(Wire):
-    """Instances with those of their parts that the template is for."""
+    """One page of the instances that the template is for."""
 
-    instances: list[dict[str, Any]]
+    instances: list[ApplicableItem]
 
 
-class HistoriesAnswer(Wire):
+class ChangeItem(Wire):
+    """A change of a parameter in a template."""
+
+    parameter_name: str
+    old_value: str
+    new_value: str
+    updated_at: str
+
+
+class ChangesAnswer(Wire):
     """One page of the last seven days, the newest first."""
 
-    histories: list[dict[str, Any]]
+    histories: list[ChangeItem]
+    total_count: int
+
+
+class ApplicationItem(Wire):
+    """That a template was applied to an instance; `apply_result` is `SUCCESS` or `FAILED`."""
+
+    instance_id: str
+    instance_name: str
+    applied_at: str
+    apply_result: str
+    failure_reason: str
+
+
+class ApplicationsAnswer(Wire):
+    """One page of the last seven days, the newest first."""
+
+    histories: list[ApplicationItem]
+    total_count: int
+
+
+class EntityChangeItem(Wire):
+    """A change of a parameter of an instance; `update_result` is `SUCCESS` or `FAILED`. One that
+    has no effect yet, since it needs a restart, is not `applied`, and has no `applied_at`."""
+
+    parameter_name: str
+    old_value: str
+    new_value: str
+    update_result: str
+    applied: bool
+    updated_at: str
+    applied_at: str
+
+
+class EntityChangesAnswer(Wire):
+    """One page of the last seven days, the newest first."""
+
+    histories: list[EntityChangeItem]
     total_count: int
 
 
@@ -318,7 +417,7 @@ LIST_CONFIGURATION_CHANGES = Call(
     summary="What was changed in a parameter template in the last seven days.",
     permission=LIST,
     query=PageQuery,
-    answer=HistoriesAnswer,
+    answer=ChangesAnswer,
 )
 LIST_APPLICATIONS = Call(
     "ShowConfigurationAppliedHistory",
@@ -327,7 +426,7 @@ LIST_APPLICATIONS = Call(
     summary="Where a parameter template was applied in the last seven days.",
     permission=LIST,
     query=PageQuery,
-    answer=HistoriesAnswer,
+    answer=ApplicationsAnswer,
 )
 SHOW_ENTITY = Call(
     "ShowEntityConfiguration",
@@ -356,7 +455,7 @@ LIST_ENTITY_CHANGES = Call(
     summary="What was changed in an instance's parameters in the last seven days.",
     permission=LIST,
     query=HistoryQuery,
-    answer=HistoriesAnswer,
+    answer=EntityChangesAnswer,
 )
 CALLS = (
     LIST_CONFIGURATIONS,

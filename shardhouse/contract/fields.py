@@ -11,6 +11,9 @@ from shardhouse.contract.parsing import Rule
 from shardhouse.domain import rules
 from shardhouse.error_codes import ErrorCode
 
+#: Metadata of an answer's field that is left out where it is None; one without it is `null` then.
+LEFT_OUT = Field(exclude_if=lambda value: value is None)
+
 
 def one_of(*allowed: str, code: ErrorCode = codes.BAD_PARAMETER) -> Any:
     """Metadata of a field that is one of a few words."""

@@ -1,6 +1,6 @@
 """Jobs: what became of an operation, and those that wait for their time."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -20,10 +20,43 @@ class JobQuery(Wire):
     id: Text
 
 
-class JobAnswer(Wire):
-    """One job; `steps` is our own addition, for progress displays."""
+class JobInstance(Wire):
+    """The instance that a job is about."""
 
-    job: dict[str, Any]
+    id: str
+    name: str
+
+
+class JobStepItem(Wire):
+    """Progress of a step; times are empty before it starts and ends. `detail` says what it did, or
+    waits for."""
+
+    name: str
+    status: str
+    started: str
+    ended: str
+    detail: str
+
+
+class JobDetail(Wire):
+    """A job. `progress` is such as `40%` while it runs, then empty, and `ended` is empty until
+    then. `steps` is our own addition, for progress displays."""
+
+    id: str
+    name: str
+    status: str
+    created: str
+    ended: str
+    progress: str
+    instance: JobInstance
+    fail_reason: str | None
+    steps: list[JobStepItem]
+
+
+class JobAnswer(Wire):
+    """One job."""
+
+    job: JobDetail
 
 
 class JobsQuery(Wire):
@@ -38,10 +71,25 @@ class JobsQuery(Wire):
     limit: Limit = 100
 
 
+class JobItem(Wire):
+    """A job. `progress` is such as `40%` while it runs, then empty, and `ended_at` is empty until
+    then."""
+
+    id: str
+    name: str
+    instance_id: str
+    instance_name: str
+    status: str
+    progress: str
+    fail_reason: str
+    created_at: str
+    ended_at: str
+
+
 class JobsAnswer(Wire):
     """One page, newest first."""
 
-    jobs: list[dict[str, Any]]
+    jobs: list[JobItem]
     total_count: int
 
 
@@ -57,10 +105,25 @@ class ScheduledQuery(Wire):
     limit: Limit = 10
 
 
+class ScheduledItem(Wire):
+    """A job that may start at `start_time`. `instance_status` is empty where the instance is
+    gone."""
+
+    job_id: str
+    job_name: str
+    job_status: str
+    instance_id: str
+    instance_name: str
+    instance_status: str
+    create_time: str
+    start_time: str
+    end_time: str
+
+
 class ScheduledAnswer(Wire):
     """Jobs that wait, or waited, for a maintenance window, newest first."""
 
-    schedules: list[dict[str, Any]]
+    schedules: list[ScheduledItem]
     total_count: int
 
 

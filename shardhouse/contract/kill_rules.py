@@ -1,6 +1,6 @@
 """Rules that end operations of clients which run too long or are too many."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -85,11 +85,26 @@ class RulesQuery(Wire):
     limit: Limit = 100
 
 
-class RulesAnswer(Wire):
-    """One page, newest first. Lists are texts with commas; `killed`, an addition, is how many
-    operations a rule has ended."""
+class RuleItem(Wire):
+    """A rule. Lists are texts with commas; `killed`, an addition, is how many operations it has
+    ended."""
 
-    rules: list[dict[str, Any]]
+    id: str
+    operation_types: str
+    status: str
+    namespaces: str
+    client_ips: str
+    plan_summary: str
+    max_concurrency: int
+    secs_running: int
+    node_type: str
+    killed: int
+
+
+class RulesAnswer(Wire):
+    """One page, newest first."""
+
+    rules: list[RuleItem]
     total_count: int
 
 

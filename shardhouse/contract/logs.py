@@ -300,7 +300,7 @@ DOWNLOAD_SLOW = Call(
     Method.POST,
     f"{INSTANCE}/slowlog-download",
     summary="Have files made of the nodes' slow operations, and get links to them: the first call "
-    "begins, the next ones tell how far it is.",
+    "begins, the next ones say how far it is.",
     permission="dds:instance:downloadSlowLog",
     body=LogFilesBody,
     example={"file_name_list": [_NAME.format("slowlog")]},

@@ -1,6 +1,6 @@
 """What is measured of an instance: its databases, disks and connections."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -20,18 +20,36 @@ class DatabasesQuery(Wire):
     limit: Limit = 100
 
 
-class DatabasesAnswer(Wire):
-    """Databases by name, without those of MongoDB itself; sizes are GB as text."""
+class DatabaseItem(Wire):
+    """A database; sizes are GB as text."""
 
-    databases: list[dict[str, Any]]
+    name: str
+    data_size: str
+    storage_size: str
+    collection_num: int
+
+
+class DatabasesAnswer(Wire):
+    """One page by name, without the databases of MongoDB itself."""
+
+    databases: list[DatabaseItem]
     total_count: int
 
 
-class DiskUsageAnswer(Wire):
-    """Each volume's size and what the fullest node uses of it, in GB as text: of a cluster by shard
-    and config servers, else of the instance."""
+class VolumeItem(Wire):
+    """The size of a group's volumes and what the fullest node uses of its own, in GB as text."""
 
-    volumes: list[dict[str, str]]
+    entity_id: str
+    entity_name: str
+    group_type: str
+    used: str
+    size: str
+
+
+class DiskUsageAnswer(Wire):
+    """Of a cluster the volumes of each shard and of the config servers, else of the instance."""
+
+    volumes: list[VolumeItem]
 
 
 class ConnectionsQuery(Wire):
@@ -46,6 +64,13 @@ class ConnectionsQuery(Wire):
     ] = ""
 
 
+class ClientItem(Wire):
+    """How many connections an address has."""
+
+    client_ip: str
+    count: int
+
+
 class ConnectionsAnswer(Wire):
     """Connections by the client's address, the most frequent ones first. Those of the instance's
     own nodes and of this service are inner ones."""
@@ -53,8 +78,8 @@ class ConnectionsAnswer(Wire):
     total_connections: int
     total_inner_connections: int
     total_outer_connections: int
-    inner_connections: list[dict[str, Any]]
-    outer_connections: list[dict[str, Any]]
+    inner_connections: list[ClientItem]
+    outer_connections: list[ClientItem]
 
 
 class SetNameAnswer(Wire):

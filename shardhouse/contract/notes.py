@@ -31,7 +31,7 @@ class RemarkBody(Wire):
     ]
 
 
-class WindowBody(Wire):
+class MaintenanceWindowBody(Wire):
     """The new window, in UTC; it may reach over midnight."""
 
     start_time: Annotated[str, Rule(rules.clock), Field(description="`HH:MM`, UTC.")]
@@ -87,7 +87,7 @@ CHANGE_OPS_WINDOW = Call(
     f"{INSTANCE}/maintenance-window",
     summary="Change an instance's maintenance window. Jobs that wait for it wait for the new one.",
     permission=MODIFY,
-    body=WindowBody,
+    body=MaintenanceWindowBody,
     example={"start_time": "22:00", "end_time": "02:00"},
     success=204,
 )

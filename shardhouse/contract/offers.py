@@ -1,11 +1,12 @@
 """What can be ordered: flavors, datastore versions, storage types, quotas; the API's versions."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from shardhouse import error_codes as codes
-from shardhouse.contract.call import Call, Method, Wire
+from shardhouse.contract.call import Call, Method, Nothing, Wire
 from shardhouse.contract.fields import Limit, Offset, Text, one_of
 from shardhouse.contract.instances import DATASTORE
+from shardhouse.domain.model import Mode
 
 LIST = "dds:instance:list"
 EngineName = Annotated[str, one_of(DATASTORE, code=codes.ENGINE_NAME_INVALID)]
@@ -27,10 +28,35 @@ class FlavorsPageQuery(Wire):
     limit: Limit = 100
 
 
-class FlavorsAnswer(Wire):
-    """Flavors: `vcpus` and `ram` (GB) as text."""
+class FlavorItem(Wire):
+    """A flavor for nodes of a type: `vcpus` and `ram` (GB) as text; `az_status` says of each zone
+    that it is `normal`."""
 
-    flavors: list[dict[str, Any]]
+    engine_name: str
+    type: str
+    vcpus: str
+    ram: str
+    spec_code: str
+    az_status: dict[str, str]
+
+
+class FlavorsAnswer(Wire):
+    """All flavors."""
+
+    flavors: list[FlavorItem]
+    total_count: int
+
+
+class FlavorInfoItem(FlavorItem):
+    """A flavor, and the versions it serves."""
+
+    engine_versions: list[str]
+
+
+class FlavorInfosAnswer(Wire):
+    """One page of the flavors."""
+
+    flavors: list[FlavorInfoItem]
     total_count: int
 
 
@@ -39,7 +65,7 @@ class VersionsAnswer(Wire):
     `served_by`, the true version that each mode of each gets, and `builds`, those that are here."""
 
     versions: list[str]
-    served_by: dict[str, dict[str, str]]
+    served_by: dict[str, dict[Mode, str]]
     builds: list[str]
 
 
@@ -49,29 +75,63 @@ class StorageTypesQuery(Wire):
     engine_name: EngineName = DATASTORE
 
 
-class StorageTypesAnswer(Wire):
-    """Storage classes, as labels: locally every volume is a folder of this machine."""
+class StorageTypeItem(Wire):
+    """A storage class; `az_status` says of each zone that it is `normal`."""
 
-    storage_type: list[dict[str, Any]]
-    dss_pool_info: list[dict[str, Any]]
+    name: str
+    az_status: dict[str, str]
+
+
+class StorageTypesAnswer(Wire):
+    """Storage classes, as labels: locally every volume is a folder of this machine. There are no
+    dedicated pools, so `dss_pool_info` is empty."""
+
+    storage_type: list[StorageTypeItem]
+    dss_pool_info: list[Nothing]
+
+
+class QuotaItem(Wire):
+    """How many instances of a mode the project may hold, and holds. `type` is always `instance`."""
+
+    type: str
+    mode: str
+    quota: int
+    used: int
+
+
+class Quotas(Wire):
+    """The quota of each mode."""
+
+    resources: list[QuotaItem]
 
 
 class QuotasAnswer(Wire):
-    """How many instances the project may hold, and holds, by mode."""
+    """The project's quotas."""
 
-    quotas: dict[str, list[dict[str, Any]]]
+    quotas: Quotas
+
+
+class ApiVersionItem(Wire):
+    """A version of the API. `links`, `version` and `min_version` are empty."""
+
+    id: str
+    links: list[Nothing]
+    status: str
+    version: str
+    min_version: str
+    updated: str
 
 
 class ApiVersions(Wire):
     """All versions of the API."""
 
-    versions: list[dict[str, Any]]
+    versions: list[ApiVersionItem]
 
 
 class ApiVersion(Wire):
     """One version of the API."""
 
-    version: dict[str, Any]
+    version: ApiVersionItem
 
 
 LIST_API_VERSIONS = Call(
@@ -104,7 +164,7 @@ LIST_FLAVOR_INFOS = Call(
     summary="Flavors, paged, with the versions each serves.",
     permission=LIST,
     query=FlavorsPageQuery,
-    answer=FlavorsAnswer,
+    answer=FlavorInfosAnswer,
 )
 LIST_DATASTORE_VERSIONS = Call(
     "ListDatastoreVersions",

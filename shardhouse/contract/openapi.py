@@ -6,7 +6,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from shardhouse import error_codes as codes
-from shardhouse.contract.call import Call, Nothing
+from shardhouse.contract.call import Call, Nothing, Wire
 from shardhouse.error_codes import ErrorCode
 
 _SCHEMAS = "#/components/schemas/"
@@ -27,7 +27,7 @@ def document(nouns: Mapping[str, Sequence[Call]], version: str) -> dict[str, Any
     named, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template=_SCHEMAS + "{model}"
     )
-    references = {model.__name__: reference for (model, _), reference in named.items()}
+    references = {model: named[model, "validation"] for model in models}
     paths: dict[str, dict[str, Any]] = {}
     for noun, rows in nouns.items():
         for call in rows:
@@ -70,7 +70,7 @@ def errors(call: Call) -> list[ErrorCode]:
     return found
 
 
-def _operation(call: Call, references: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def _operation(call: Call, references: Mapping[type[Wire], dict[str, Any]]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": call.operation,
         "summary": call.summary,
@@ -81,7 +81,7 @@ def _operation(call: Call, references: Mapping[str, dict[str, Any]]) -> dict[str
     if call.permission:
         operation["x-permission"] = call.permission
     if call.body is not Nothing:
-        operation["requestBody"] = _body(call, references[call.body.__name__])
+        operation["requestBody"] = _body(call, references[call.body])
     return operation
 
 
@@ -121,10 +121,10 @@ def _body(call: Call, reference: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _responses(call: Call, references: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def _responses(call: Call, references: Mapping[type[Wire], dict[str, Any]]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "Accepted" if call.success == 202 else "Done"}
     if call.answer is not Nothing:
-        answer["content"] = {"application/json": {"schema": references[call.answer.__name__]}}
+        answer["content"] = {"application/json": {"schema": references[call.answer]}}
     responses: dict[str, Any] = {str(call.success): answer}
     for code in sorted(errors(call), key=lambda one: one.status):
         refusal = responses.setdefault(

@@ -1,4 +1,4 @@
-"""Where an instance is, and whence it is reached: availability zones, networks of clients."""
+"""Where an instance is, and from where it is reached: availability zones, networks of clients."""
 
 from typing import Annotated
 
@@ -13,10 +13,18 @@ from shardhouse.domain.model import Mode
 OF_SETS = Rules(modes=frozenset({Mode.REPLICA_SET}))
 
 
-class ZonesAnswer(Wire):
-    """Zones with `code`, `description` and `status`, which is `ENABLED`."""
+class ZoneItem(Wire):
+    """An availability zone. `status` is always `ENABLED`."""
 
-    az_list: list[dict[str, str]]
+    code: str
+    description: str
+    status: str
+
+
+class ZonesAnswer(Wire):
+    """The installation's zones, and those the instance is in."""
+
+    az_list: list[ZoneItem]
 
 
 class MigrateBody(Wire):

@@ -1,12 +1,12 @@
 """What an instance does by itself: backups, monitoring by seconds, masking of its slow log."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from shardhouse import error_codes as codes
 from shardhouse.contract.call import Call, Method, Wire
-from shardhouse.contract.fields import Flag, integer
+from shardhouse.contract.fields import LEFT_OUT, Flag, integer
 from shardhouse.contract.instances import INSTANCE
 from shardhouse.contract.parsing import Rule
 from shardhouse.domain import rules
@@ -43,10 +43,19 @@ class BackupPolicyBody(Wire):
     ] = None
 
 
-class BackupPolicyAnswer(Wire):
-    """The policy; only `keep_days` where it is 0."""
+class BackupPolicy(Wire):
+    """When automatic backups are made; only `keep_days` where it is 0."""
 
-    backup_policy: dict[str, Any]
+    keep_days: int
+    start_time: Annotated[str | None, LEFT_OUT] = None
+    period: Annotated[str | None, LEFT_OUT] = None
+    enable_incremental_backup: Annotated[bool | None, LEFT_OUT] = None
+
+
+class BackupPolicyAnswer(Wire):
+    """The policy."""
+
+    backup_policy: BackupPolicy
 
 
 class SwitchBody(Wire):

@@ -1,12 +1,12 @@
 """The recycle bin: deleted instances whose data can still be restored."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from shardhouse.contract.call import Call, Method, Wire
 from shardhouse.contract.fields import Flag, Limit, Offset, integer
-from shardhouse.contract.instances import INSTANCES
+from shardhouse.contract.instances import INSTANCES, Datastore
 
 LIST = "dds:instance:list"
 MOST_DAYS = 7
@@ -19,10 +19,17 @@ class RecyclePolicyBody(Wire):
     retention_period_in_days: Annotated[int, integer(1, MOST_DAYS)] = MOST_DAYS
 
 
+class RecyclePolicy(Wire):
+    """How long deleted instances stay restorable. `enabled` is always true."""
+
+    enabled: bool
+    retention_period_in_days: int
+
+
 class RecyclePolicyAnswer(Wire):
     """The project's policy."""
 
-    recycle_policy: dict[str, Any]
+    recycle_policy: RecyclePolicy
 
 
 class RecycledQuery(Wire):
@@ -32,11 +39,27 @@ class RecycledQuery(Wire):
     limit: Limit = 100
 
 
-class RecycledAnswer(Wire):
-    """One page, the last that was deleted first. `backup_id` is what a new instance is made of
-    (`restore_point`), until `retained_until`."""
+class RecycledItem(Wire):
+    """A deleted instance. A new one is made of `backup_id` (`restore_point`), until
+    `retained_until`. `status` is always `Active`."""
 
-    instances: list[dict[str, Any]]
+    id: str
+    name: str
+    mode: str
+    datastore: Datastore
+    pay_mode: str
+    enterprise_project_id: str
+    backup_id: str
+    created_at: str
+    deleted_at: str
+    retained_until: str
+    status: str
+
+
+class RecycledAnswer(Wire):
+    """One page, the last that was deleted first."""
+
+    instances: list[RecycledItem]
     total_count: int
 
 

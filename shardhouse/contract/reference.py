@@ -112,12 +112,12 @@ def _rows(
     for name, field in schema.get("properties", {}).items():
         inner = _resolved(field, definitions)
         items = _resolved(inner.get("items", {}), definitions)
-        text = field.get("description", inner.get("description", ""))
+        described = (one["description"] for one in (field, inner, items) if "description" in one)
         yield FieldReference(
             f"{prefix}{name}",
             inner.get("type", "any"),
             name in required,
-            " ".join(text.split()),
+            " ".join(next(described, "").split()),
             field.get("format") == "password",
             field.get("default"),
             tuple(str(one) for one in inner.get("enum", ())),

@@ -1,12 +1,12 @@
 """Instances that grow and shrink: nodes, shards, read replicas, volumes."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from shardhouse import error_codes as codes
 from shardhouse.contract.call import Call, JobId, Method, Rules, Wire
-from shardhouse.contract.fields import integer, one_of, text
+from shardhouse.contract.fields import LEFT_OUT, integer, one_of, text
 from shardhouse.contract.instances import INSTANCE, INSTANCES
 from shardhouse.contract.parsing import Rule
 from shardhouse.domain import rules
@@ -139,7 +139,7 @@ class AutoEnlargeAnswer(Wire):
     """An instance's policy; none where it never had one."""
 
     switch_option: str
-    policy: dict[str, Any] | None = None
+    policy: Annotated[AutoEnlargePolicy | None, LEFT_OUT] = None
 
 
 ADD_SHARDING_NODE = Call(

@@ -1,6 +1,6 @@
 """Sessions of clients at a node: listed, and ended."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -41,11 +41,29 @@ class SessionsQuery(Wire):
     limit: Limit = 10
 
 
+class SessionItem(Wire):
+    """What a client runs; an idle connection is not `active`. `cost_time` is in microseconds, as
+    text."""
+
+    id: str
+    active: bool
+    operation: str
+    type: str
+    cost_time: str
+    plan_summary: str
+    host: str
+    client: str
+    description: str
+    namespace: str
+    db: str
+    user: str
+
+
 class SessionsAnswer(Wire):
     """What clients run at the node now, the longest first, then their idle connections, which a
-    router does not tell. `cost_time` is in microseconds, as text."""
+    router does not list."""
 
-    sessions: list[dict[str, Any]]
+    sessions: list[SessionItem]
     total_count: int
 
 

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from shardhouse import error_codes as codes
 from shardhouse.contract.call import Call, Method, Rules, Wire
-from shardhouse.contract.fields import Limit, Offset, Text, one_of
-from shardhouse.contract.instances import INSTANCE, INSTANCES
+from shardhouse.contract.fields import LEFT_OUT, Limit, Offset, Text, one_of
+from shardhouse.contract.instances import INSTANCE, INSTANCES, Tag
 from shardhouse.contract.parsing import Rule
 from shardhouse.domain import rules
 from shardhouse.domain.model import Status
@@ -35,13 +35,20 @@ class TagsBody(Wire):
 class Tags(Wire):
     """Tags in the order they came."""
 
-    tags: list[dict[str, str]]
+    tags: list[Tag]
+
+
+class TagValues(Wire):
+    """A key, and all its values."""
+
+    key: str
+    values: list[str]
 
 
 class ProjectTags(Wire):
     """Each key with all its values."""
 
-    tags: list[dict[str, Any]]
+    tags: list[TagValues]
 
 
 class Match(Wire):
@@ -72,10 +79,18 @@ class InstancesByTagsBody(Wire):
     limit: Limit = 100
 
 
+class TaggedInstance(Wire):
+    """An instance and its tags."""
+
+    instance_id: str
+    instance_name: str
+    tags: list[Tag]
+
+
 class InstancesByTagsAnswer(Wire):
     """One page, newest first, and how many there are in all; no page for `count`."""
 
-    instances: list[dict[str, Any]] | None = None
+    instances: Annotated[list[TaggedInstance] | None, LEFT_OUT] = None
     total_count: int
 
 

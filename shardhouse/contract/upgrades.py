@@ -1,11 +1,11 @@
 """Upgrades of an instance's MongoDB (Huawei DDS, "Upgrading the Database Patch")."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from shardhouse.contract.call import Call, JobId, Method, Wire
-from shardhouse.contract.fields import Flag, one_of
+from shardhouse.contract.fields import LEFT_OUT, Flag, one_of
 from shardhouse.contract.instances import INSTANCE, INSTANCES
 from shardhouse.contract.parsing import Rule
 from shardhouse.domain import rules
@@ -40,16 +40,32 @@ class BatchBody(Wire):
     ]
 
 
-class BatchAnswer(Wire):
-    """One result per instance: its job, or why there is none."""
+class UpgradeResult(Wire):
+    """An instance's job, or why there is none."""
 
-    upgrade_results: list[dict[str, str]]
+    instance_id: str
+    job_id: Annotated[str | None, LEFT_OUT] = None
+    error_code: Annotated[str | None, LEFT_OUT] = None
+    error_message: Annotated[str | None, LEFT_OUT] = None
+
+
+class BatchAnswer(Wire):
+    """One result per instance."""
+
+    upgrade_results: list[UpgradeResult]
+
+
+class DurationItem(Wire):
+    """Minutes an upgrade takes in a mode."""
+
+    strategy: str
+    estimated_upgrade_duration: int
 
 
 class DurationAnswer(Wire):
-    """Minutes an upgrade takes in each mode."""
+    """How long an upgrade takes in each mode."""
 
-    strategies: list[dict[str, Any]]
+    strategies: list[DurationItem]
 
 
 UPGRADE_DATABASE = Call(

@@ -1,5 +1,5 @@
-"""Alarm rules on metrics: what a rule says, what values make of its state, and when somebody is to
-be told (OTC and Huawei CES, "Creating an Alarm Rule")."""
+"""Alarm rules on metrics: what a rule says, what values make of its state, and when a message is
+due (OTC and Huawei CES, "Creating an Alarm Rule")."""
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
@@ -40,7 +40,7 @@ class AlarmState(StrEnum):
 @dataclass(frozen=True)
 class Condition:
     """A rule is violated if `count` periods in a row are. `suppress_duration` is after how many
-    seconds somebody is told again as long as it is; 0 for never."""
+    seconds a message is repeated while it is violated; 0 for never."""
 
     period: int
     filter: str
@@ -87,8 +87,8 @@ def due(
     condition: Condition,
     now: datetime,
 ) -> bool:
-    """Whether somebody is to be told of a state, who was told of `told` last: when an alarm begins,
-    again while it lasts, and when it has ended."""
+    """Whether a message about a state is due, after one about `told`: when an alarm begins, again
+    while it lasts, and when it has ended."""
     if state is AlarmState.NO_DATA:
         return False
     if state is not told:

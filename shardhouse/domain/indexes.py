@@ -44,7 +44,7 @@ class Use:
 @dataclass(frozen=True)
 class Collection:
     """A collection of users on some shards, or on a replica set, whose name is then `shards`. Sizes
-    are bytes on one member of each. `uses` has indexes that all members told of."""
+    are bytes on one member of each. `uses` has indexes that all members listed."""
 
     database: str
     name: str

@@ -124,7 +124,7 @@ def port_address(wanted: str | None, cidr: str, taken: Collection[str]) -> str:
 
 
 def pool(cidr: str, gateway_ip: str) -> tuple[str, str]:
-    """First and last address that ports are given, as Neutron tells them."""
+    """First and last address that ports are given, as Neutron shows them."""
     block = Network(cidr)
     first, last = block[1], block[-2]
     if gateway_ip == str(first):

@@ -132,8 +132,8 @@ class Parameter:
             case Kind.STRING:
                 return value
 
-    def told(self, value: object) -> str:
-        """A value that a server tells, as it is kept."""
+    def as_kept(self, value: object) -> str:
+        """A value that a server reports, as it is kept."""
         match self.kind:
             case Kind.INTEGER:
                 return str(int(str(value)))
@@ -151,7 +151,7 @@ class Parameter:
             number = int(given) if self.kind is Kind.INTEGER else float(given)
         except ValueError:
             return None
-        return self.told(number) if self.allowed.low <= number <= self.allowed.high else None
+        return self.as_kept(number) if self.allowed.low <= number <= self.allowed.high else None
 
 
 PARAMETERS = (

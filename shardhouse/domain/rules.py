@@ -386,7 +386,7 @@ def session_ids(field: str, value: object, most: int) -> list[str]:
         if not isinstance(item, str) or not _SESSION.fullmatch(item):
             raise bad_parameter(
                 f"{field}[{index}]",
-                "the id of a session as ListSessions tells it is required, got " + shown(item),
+                "the id of a session as ListSessions shows it is required, got " + shown(item),
                 codes.SESSION_ID_INVALID,
             )
     return items

@@ -77,4 +77,4 @@ def replica_group(instance: Instance, field: str, group_id: str) -> Group:
 
 def unknown(field: str, kind: str, target_id: str) -> DdsError:
     """404 for an id that names no such part."""
-    return DdsError(codes.NODE_NOT_FOUND, f"{field}: {target_id} is no {kind}.")
+    return DdsError(codes.NODE_NOT_FOUND, f"{field}: {target_id} is not a {kind}.")

@@ -23,7 +23,7 @@ _MEMBERS = {1: 3}
 
 
 class Ids:
-    """Makes ids: 32 hex characters and the suffix that tells what they name."""
+    """Makes ids: 32 hex characters and the suffix that says what they name."""
 
     def __init__(self, unique: Callable[[], str] = lambda: uuid.uuid4().hex) -> None:
         self._unique = unique

@@ -151,7 +151,7 @@ def numbers(version: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in version.replace("-", ".").split("."))
     except ValueError:
-        raise EngineError(f"{version!r} is no MongoDB version such as 6.0 or 6.0.5.") from None
+        raise EngineError(f"{version!r} is not a MongoDB version such as 6.0 or 6.0.5.") from None
 
 
 def release(version: str) -> tuple[int, int]:

@@ -37,15 +37,15 @@ def inspect(folder: Path) -> Engine:
 def _engine(mongod: Path, mongos: Path | None, libraries: Path | None) -> Engine:
     try:
         status = mongod.stat()
-        told = _ask(mongod, libraries, status.st_mtime_ns, status.st_size)
+        output = _ask(mongod, libraries, status.st_mtime_ns, status.st_size)
     except (OSError, subprocess.SubprocessError) as error:
         raise EngineError(
             f"{mongod} does not run here: {error}. It must be an executable for this system; "
             f"try `{mongod} --version`."
         ) from error
-    found = _VERSION.search(told)
+    found = _VERSION.search(output)
     assert found is not None
-    build = _build(told)
+    build = _build(output)
     openssl = _OPENSSL.search(str(build.get("openSSLVersion")))
     return Engine(
         found[1],
@@ -58,9 +58,9 @@ def _engine(mongod: Path, mongos: Path | None, libraries: Path | None) -> Engine
     )
 
 
-def _build(told: str) -> dict[str, Any]:
+def _build(output: str) -> dict[str, Any]:
     """The build info that a program prints as JSON after its version; empty if it prints none."""
-    found = _BUILD.search(told)
+    found = _BUILD.search(output)
     try:
         build = json.loads(found[1]) if found else {}
     except ValueError:
@@ -70,7 +70,7 @@ def _build(told: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _ask(mongod: Path, libraries: Path | None, modified: int, size: int) -> str:
-    """What a program tells of its version; asked once per content, which time and size stand
+    """What a program says of its version; asked once per content, which time and size stand
     for."""
     own = {"LD_LIBRARY_PATH": str(libraries)} if libraries else {}
     done = subprocess.run(

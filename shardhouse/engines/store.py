@@ -1,8 +1,8 @@
 """The folder of unpacked builds, which all installations of a user share.
 
 Each build lies in `<folder>/<name>/` with `bin` and, where it needs them, `libraries`. It is made
-aside and moved there when it has told its version, so it is there whole or not at all; a lock lets
-one process at a time change the folder.
+aside and moved there when it has reported its version, so it is there whole or not at all; a lock
+lets one process at a time change the folder.
 """
 
 import fcntl
@@ -99,7 +99,7 @@ class EngineStore:
 
     def add_installed(self, report: Report, *, download: bool = False) -> None:
         """Every build whose wheel an extra of this package has installed, by default without the
-        network. One that cannot be used is told."""
+        network. One that cannot be used is reported."""
         for build in wheels.wanted():
             if not (self.folder / build.name).is_dir():
                 try:

@@ -27,7 +27,7 @@ def seal_context(access_key: str) -> str:
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key just made: the only moment its secret is told."""
+    """A key just made: the only moment its secret is shown."""
 
     key: AccessKey
     secret_key: str = field(repr=False)
@@ -55,9 +55,9 @@ class AccessKeys:
         security_token: str | None,
         project_id: str | None,
     ) -> Caller:
-        """Who signed the request, in the scope of the project asked for (or of his domain).
+        """Who signed the request, in the scope of the project asked for (or of the domain).
 
-        The caller has no project when he does not have this one; a temporary key of one project
+        The caller has no project when this one is not theirs; a temporary key of one project
         stays in that project. Raises IamError 401; a wrong signature is cheap and locks nobody out.
         """
         signature = signatures.parse(authorization)

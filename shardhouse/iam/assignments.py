@@ -19,7 +19,7 @@ class Assignments:
         self._database = database
 
     def all(self, caller: Caller) -> list[Assignment]:
-        """All of the domain for an administrator, his own for anybody else."""
+        """All of the domain for an administrator, their own for all others."""
         with self._database.read() as connection:
             found = directory.assignment_list(connection, caller.domain_id)
         return [a for a in found if caller.administers or a.user_id == caller.user_id]

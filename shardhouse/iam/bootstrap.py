@@ -1,4 +1,4 @@
-"""First boot: a domain, a project, an administrator and an access key, told in `admin.json`.
+"""First boot: a domain, a project, an administrator and an access key, written to `admin.json`.
 
 The file is written before the rows are committed, and a file without rows is taken up again, so a
 crash at any moment loses neither. Later boots refresh endpoints and region only.

@@ -12,9 +12,9 @@ How = Literal["token", "access_key", "temporary_key"]
 
 @dataclass(frozen=True)
 class Caller:
-    """A user in the scope of one project, or of his domain when `project_id` is None.
+    """A user in the scope of one project, or of the user's domain when `project_id` is None.
 
-    `roles` are those that count in that scope at this moment; `how` he proved who he is;
+    `roles` are those that count in that scope at this moment; `how` says how the user logged in;
     `session_generation` is the user's at this moment.
     """
 
@@ -30,17 +30,17 @@ class Caller:
 
     @property
     def may_read(self) -> bool:
-        """Whether he may look at DDS resources of his project."""
+        """Whether the user may look at DDS resources of the project."""
         return any(role.reads for role in self.roles)
 
     @property
     def may_write(self) -> bool:
-        """Whether he may change DDS resources of his project."""
+        """Whether the user may change DDS resources of the project."""
         return any(role.writes for role in self.roles)
 
     @property
     def administers(self) -> bool:
-        """Whether he administers his domain's users, projects and keys."""
+        """Whether the user administers the domain's users, projects and keys."""
         return any(role.administers for role in self.roles)
 
     def require_administrator(self) -> None:

@@ -78,7 +78,7 @@ def check_password(password: str, user_name: str) -> None:
 
 
 def strength(password: str) -> str:
-    """`low`, `mid` or `high`, as `pwd_strength` tells it."""
+    """`low`, `mid` or `high`, as `pwd_strength` has it."""
     kinds = sum(
         re.search(kind, password) is not None for kind in ("[A-Z]", "[a-z]", r"\d", r"[^A-Za-z\d]")
     )

@@ -38,7 +38,7 @@ class Projects:
     def __init__(
         self, database: Database, clock: Clock, in_use: Callable[[str], bool] = lambda _id: False
     ) -> None:
-        """`in_use` tells whether a project still owns something and so must stay."""
+        """`in_use` says whether a project still owns something and so must stay."""
         self._database = database
         self._clock = clock
         self._in_use = in_use

@@ -1,7 +1,7 @@
 """Temporary access keys: AK, SK and a security token, for 15 minutes to 24 hours.
 
 The security token is the grant itself, sealed with the vault, so nothing is stored. It dies with
-its time, and earlier when its user is disabled or deleted or changes his password: it belongs to
+its time, and earlier when its user is disabled or deleted or changes the password: it belongs to
 one generation of the user's sessions. It is good for DDS; in IAM it may only read, so that nothing
 made with it outlives it.
 """

@@ -1,7 +1,7 @@
 """Tokens: issued for a password or another token, validated on every request, revoked.
 
 A token is random text that only its holder knows; the store has its keyed digest. It lives 24 h
-and dies earlier with a revocation, or when its user is disabled or deleted, changes his password
+and dies earlier with a revocation, or when its user is disabled or deleted, changes the password
 or loses a role (they are removed then); roles count as they are at the moment of use.
 """
 
@@ -43,7 +43,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Login:
-    """Who wants a token by password: a user by id, or by name with his domain's id or name."""
+    """Who wants a token by password: a user by id, or by name with the domain's id or name."""
 
     password: str = field(repr=False)
     user_id: str | None = None
@@ -53,7 +53,7 @@ class Login:
 
     @property
     def subject(self) -> str:
-        """Whose failures it adds to: the user as named here, whether he exists or not."""
+        """Whose failures it adds to: the user as named here, existing or not."""
         return repr((self.user_id, self.user_name, self.domain_id, self.domain_name))
 
 
@@ -143,7 +143,7 @@ class Tokens:
 
     def inspect(self, caller: Caller, text: str) -> Token:
         """Another token, or the caller's own. Raises IamError 404 for a token that is not valid
-        in his domain, 403 for another user's unless he is an administrator.
+        in the caller's domain, 403 for another user's unless the caller is an administrator.
         """
         try:
             token = self.authenticate(text)
@@ -196,15 +196,15 @@ def _token(text: str, row: TokenRow, standing: Standing) -> Token:
 
 
 def _standing_in(connection: Connection, user_id: str, scope: Scope | None) -> Standing:
-    """What the user is in the scope; raises IamError when he has no access to it."""
+    """What the user is in the scope; raises IamError without access to it."""
     own = directory.standing(connection, user_id, None)
     if own is None or not own.user.enabled or not own.domain.enabled:
         raise unauthenticated("the user is disabled or deleted")
     if scope is None or scope.kind == "domain":
         if scope and not _names(scope.id, scope.name, own.domain):
             raise IamError(
-                f"scope.domain: a token of user {own.user.name} can only be scoped to his own "
-                f"domain {own.domain.name}.",
+                f"scope.domain: a token of user {own.user.name} can only be scoped to its user's "
+                f"own domain {own.domain.name}.",
                 status=403,
             )
         return own

@@ -43,7 +43,7 @@ class Users:
             return directory.user_list(connection, caller.domain_id)
 
     def show(self, caller: Caller, user_id: str) -> User:
-        """One user; everybody may see himself. Raises IamError 403, 404."""
+        """One user; all users may see themselves. Raises IamError 403, 404."""
         caller.require_self_or_administrator(user_id)
         with self._database.read() as connection:
             return _require(connection, caller, user_id)
@@ -122,14 +122,14 @@ class Users:
     def change_own_password(
         self, caller: Caller, user_id: str, *, original: str, password: str, source: str
     ) -> None:
-        """A user gives himself a new password; all his tokens and temporary keys end.
+        """Users change their own passwords; all their tokens and temporary keys end.
 
         Raises IamError: 400 for a new password against the rule, 401 for a wrong original, 403 for
         another user's, 429 after wrong ones from this source.
         """
         if user_id != caller.user_id:
             raise IamError(
-                "Only the user himself can change his password here; an administrator sets it "
+                "Users can change only their own passwords here; an administrator sets them "
                 "with PATCH /v3/users/{user_id}.",
                 status=403,
             )
@@ -147,7 +147,7 @@ class Users:
             credentials.end_sessions(connection, user_id)
 
     def delete(self, caller: Caller, user_id: str) -> None:
-        """His keys, tokens and role assignments end with him. Raises IamError 403, 404."""
+        """Keys, tokens and role assignments go with the user. Raises IamError 403, 404."""
         caller.require_administrator()
         if user_id == caller.user_id:
             raise IamError("You cannot delete yourself.", status=403)

@@ -131,7 +131,7 @@ class Accounts:
     def _primary(self) -> Client:
         primary = find_primary(self.hosts, self.clients)
         if primary is None:
-            raise MongoError("There is no primary where users live.")
+            raise MongoError("There is no primary of the replica set that holds users.")
         return self.clients[primary]
 
     def _change(

@@ -76,5 +76,5 @@ def namespaces(client: Client) -> tuple[set[str], set[str]]:
                     found = collections if item["type"] == "collection" else views
                     found.add(f"{database}.{item['name']}")
     except PyMongoError as error:
-        raise MongoError(f"The member does not tell which collections it has: {error}") from error
+        raise MongoError(f"The member does not list its collections: {error}") from error
     return collections, views

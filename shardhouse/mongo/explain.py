@@ -63,12 +63,12 @@ def explain(
     if limit:
         find["limit"] = limit
     try:
-        told = client[database].command(
+        answer = client[database].command(
             {"explain": find, "verbosity": "executionStats", "maxTimeMS": MILLISECONDS}
         )
     except OperationFailure:
         return None
-    stats, winner = told.get("executionStats", {}), told["queryPlanner"]["winningPlan"]
+    stats, winner = answer.get("executionStats", {}), answer["queryPlanner"]["winningPlan"]
     if not stats.get("executionSuccess"):
         return None
     return Explained(
@@ -102,10 +102,10 @@ def sample(
         },
     ]
     try:
-        (told,) = client[database][collection].aggregate(pipeline, maxTimeMS=MILLISECONDS)
+        (answer,) = client[database][collection].aggregate(pipeline, maxTimeMS=MILLISECONDS)
     except OperationFailure:
         return None
-    counts = {name: found[0]["n"] if found else 0 for name, found in told.items()}
+    counts = {name: found[0]["n"] if found else 0 for name, found in answer.items()}
     return Sampled(**counts)
 
 

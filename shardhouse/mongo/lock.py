@@ -117,7 +117,7 @@ def release_left_over(host: str, clients: Clients) -> bool:
             return False
     except PyMongoError as error:
         raise MongoError(
-            f"{host} does not tell whether it is locked. Where it hangs, restart it: {error}"
+            f"{host} does not say whether it is locked. Where it hangs, restart it: {error}"
         ) from error
     _log.warning("a lock was left over and is released", host=host)
     _release(host, clients)
@@ -198,7 +198,7 @@ def _lock(host: str, clients: Clients) -> None:
         raise MongoError(f"{host} cannot be locked: {error}") from error
     if count > 1:
         clients[host].admin.command("fsyncUnlock")
-        raise MongoError(f"{host} is locked by somebody else (fsync); unlock it first.")
+        raise MongoError(f"{host} is locked by another client (fsync); unlock it first.")
 
 
 def _look(host: str, clients: Clients, others: Sequence[str], guard: _Guard) -> Locked:

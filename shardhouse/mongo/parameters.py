@@ -18,27 +18,28 @@ def read(client: Client, rows: Iterable[Parameter], memory: int) -> dict[str, st
     wanted = list(rows)
     ways = {one.way for one in wanted}
     admin = client.admin
-    told: dict[Way, Any] = {}
+    reported: dict[Way, Any] = {}
     own: dict[str, Any] = {}
     if names := [one.name for one in wanted if one.way in _ASKED]:
         own = admin.command({"getParameter": 1, **dict.fromkeys(names, 1)})
     if ways & {Way.PROFILING, Way.SLOW_THRESHOLD, Way.SLOW_SAMPLE_RATE}:
         profiler = admin.command({"profile": _UNCHANGED})
-        told[Way.PROFILING] = commandline.PROFILING[profiler["was"]]
-        told[Way.SLOW_THRESHOLD] = profiler["slowms"]
-        told[Way.SLOW_SAMPLE_RATE] = profiler["sampleRate"]
+        reported[Way.PROFILING] = commandline.PROFILING[profiler["was"]]
+        reported[Way.SLOW_THRESHOLD] = profiler["slowms"]
+        reported[Way.SLOW_SAMPLE_RATE] = profiler["sampleRate"]
     if ways & {Way.CONNECTIONS, Way.CACHE}:
         status = admin.command("serverStatus")
         connections = status["connections"]
-        told[Way.CONNECTIONS] = connections["current"] + connections["available"]
+        reported[Way.CONNECTIONS] = connections["current"] + connections["available"]
         if "wiredTiger" in status:
             cache = status["wiredTiger"]["cache"]["maximum bytes configured"]
-            told[Way.CACHE] = round(100 * cache / memory)
+            reported[Way.CACHE] = round(100 * cache / memory)
     if Way.SCRIPTING in ways:
         options = admin.command("getCmdLineOpts")["parsed"]
-        told[Way.SCRIPTING] = options.get("security", {}).get("javascriptEnabled", True)
+        reported[Way.SCRIPTING] = options.get("security", {}).get("javascriptEnabled", True)
     return {
-        one.name: one.told(own[one.name] if one.way in _ASKED else told[one.way]) for one in wanted
+        one.name: one.as_kept(own[one.name] if one.way in _ASKED else reported[one.way])
+        for one in wanted
     }
 
 
@@ -65,7 +66,7 @@ def change(
 
 
 def effective(parameter: Parameter, value: str, *, max_connections: int, memory: int) -> str:
-    """What a server tells once it has a value: of the default of a flavor, what follows from it.
+    """What a server reports once it has a value: of the default of a flavor, what follows from it.
     `max_connections` are the flavor's, `memory` the node's."""
     if parameter.way is Way.CACHE:
         percent = None if value == DEFAULT else int(value)

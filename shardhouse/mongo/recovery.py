@@ -42,7 +42,7 @@ _OF_PROCESSES = ("mongos", "lockpings")
 
 def top(client: Client) -> Timestamp:
     """The time of the newest oplog entry. MongoError if there is none."""
-    with _told("read the oplog"):
+    with _own_errors("read the oplog"):
         newest = client.local["oplog.rs"].find_one({}, {"ts": 1}, sort=[("$natural", -1)])
     if newest is None:
         raise MongoError("The copy has no oplog, so it is not that of a set's member.")
@@ -58,7 +58,7 @@ def append(client: Client, entries: Iterable[bytes], behind: Timestamp, until: T
     newest = top(client)
     if until < newest:
         raise MongoError(f"The copy reaches up to {_words(newest)}, beyond {_words(until)}.")
-    with _told("add to the oplog"):
+    with _own_errors("add to the oplog"):
         _forget_cut(client)
         oplog = client.local["oplog.rs"]
         appended = 0
@@ -73,14 +73,14 @@ def append(client: Client, entries: Iterable[bytes], behind: Timestamp, until: T
 def cut(client: Client, moment: Timestamp) -> None:
     """Have the replay drop what the copy's oplog has after `moment`. MongoError if the data itself
     may be newer: an older copy is needed."""
-    with _told("ask as of when the data is"):
+    with _own_errors("ask as of when the data is"):
         reached = _stable(client)
     if moment < reached:
         raise MongoError(
             f"The copied data is that of {_words(reached)}, later than {_words(moment)}. Take an "
             "older backup."
         )
-    with _told("cut the oplog"):
+    with _own_errors("cut the oplog"):
         client.local[f"replset.{_CUT}"].replace_one({"_id": _CUT}, {_CUT: moment}, upsert=True)
 
 
@@ -90,7 +90,7 @@ def verify(client: Client) -> Mapping[str, int]:
     damaged."""
     counts = {}
     damaged = []
-    with _told("verify the data"):
+    with _own_errors("verify the data"):
         for database in client.list_database_names():
             if database == "local":
                 continue
@@ -113,11 +113,11 @@ def found_anew(
 ) -> None:
     """Make the data that of a new set, before any member is started.
 
-    A shard is told the `config_servers` of its new cluster (`name/address:port,...`), config
+    A shard is given the `config_servers` of its new cluster (`name/address:port,...`), config
     servers their `shards`: such a string by the shard's id, which it keeps. MongoError if the data
     is that of something else.
     """
-    with _told(f"make the data that of {plan.name}"):
+    with _own_errors(f"make the data that of {plan.name}"):
         if config_servers:
             _enter(client, config_servers)
         if plan.config_server:
@@ -197,7 +197,7 @@ def _stable(client: Client) -> Timestamp:
         if entry["id"] == _RECOVERED:
             found = entry["attr"]["recoveryTimestamp"]["$timestamp"]
             return Timestamp(found["t"], found["i"])
-    raise MongoError("The server does not tell as of which moment it opened the files.")
+    raise MongoError("The server does not say as of which moment it opened the files.")
 
 
 def _enter(client: Client, config_servers: str) -> None:
@@ -215,8 +215,8 @@ def _register(client: Client, shards: Mapping[str, str]) -> None:
     present = {document["_id"] for document in client.config["shards"].find({}, {"_id": 1})}
     if present != set(shards):
         raise MongoError(
-            f"The cluster had the shards {', '.join(sorted(present)) or 'none'} then, and would be "
-            f"told of {', '.join(sorted(shards)) or 'none'}."
+            f"The cluster had the shards {', '.join(sorted(present)) or 'none'} then, and would "
+            f"get {', '.join(sorted(shards)) or 'none'}."
         )
     for shard, host in shards.items():
         client.config["shards"].update_one({"_id": shard}, {"$set": {"host": host}})
@@ -241,7 +241,7 @@ def _words(moment: Timestamp) -> str:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _own_errors(what: str) -> Iterator[None]:
     """Errors of the server become ours, without the documents that they quote."""
     try:
         yield

@@ -367,7 +367,7 @@ def feature_version(plan: SetPlan, clients: Clients) -> str:
     """The set's feature compatibility version, such as `5.0`. MongoError if it has no primary."""
     primary = find_primary(plan.electable, clients)
     if primary is None:
-        raise MongoError(f"{plan.name} has no primary that could tell its feature version.")
+        raise MongoError(f"{plan.name} has no primary to read its feature version from.")
     parameter = "featureCompatibilityVersion"
     answer = clients[primary].admin.command({"getParameter": 1, parameter: 1})
     return str(answer[parameter]["version"])

@@ -237,8 +237,8 @@ def _best(plan: SetPlan, members: Sequence[Member], clients: Clients) -> Member:
     for member in members:
         if member.newest is None:
             raise MongoError(
-                f"The oplog of {member.host} cannot be read, so nobody knows which writes it "
-                f"holds. {plan.name} is left as it is."
+                f"The oplog of {member.host} cannot be read, so it is unknown which writes "
+                f"it holds. {plan.name} is left as it is."
             )
     return max(members, key=lambda member: (member.newest, member.host in plan.electable))
 

@@ -26,7 +26,7 @@ def members(hosts: Sequence[str], clients: Clients) -> tuple[MemberStatus, ...]:
     """Role and health of each of `hosts` (members of one replica set, `address:port`), in their
     order, as the first that answers sees them. Never raises for servers that are away: then all
     are unknown, and say why. One answer costs two short commands on an open connection."""
-    reason = "nobody accepts connections"
+    reason = "no member accepts connections"
     for host in filter(accepts, hosts):
         try:
             admin = clients[host].admin

@@ -23,12 +23,12 @@ _AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Found:
-    """The collections of a set, databases of which some were left out, and whether all members told
+    """The collections of a set, databases of which some were left out, and whether all members said
     how indexes are used."""
 
     collections: list[Collection]
     cut: list[str]
-    all_told: bool
+    all_answered: bool
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def quietest(plan: SetPlan, clients: Clients) -> str:
 
 
 def collections(plan: SetPlan, reader: str, clients: Clients) -> Found:
-    """What a set holds, as its member `reader` tells. Uses of indexes are those of all members;
+    """What a set holds, as its member `reader` has it. Uses of indexes are those of all members;
     there are none if one of them is away. PyMongo's errors pass through."""
     all_there = all(map(accepts, plan.hosts))
     everyone = [clients[host] for host in plan.hosts] if all_there else []
@@ -107,8 +107,8 @@ def shard_keys(config: SetPlan, clients: Clients) -> dict[str, Key]:
 def _collection(
     client: Client, everyone: Sequence[Client], database: str, name: str, set_name: str
 ) -> Collection:
-    (told,) = client[database][name].aggregate([{"$collStats": {"storageStats": {}}}])
-    stats = told["storageStats"]
+    (document,) = client[database][name].aggregate([{"$collStats": {"storageStats": {}}}])
+    stats = document["storageStats"]
     indexes = tuple(Index.of(one) for one in client[database][name].list_indexes())
     uses = [_uses(one, database, name) for one in everyone] if len(indexes) > 1 else []
     return Collection(
@@ -133,7 +133,7 @@ def _uses(client: Client, database: str, name: str) -> dict[str, Use]:
 
 
 def _together(uses: Sequence[Mapping[str, Use]]) -> dict[str, Use]:
-    """Uses of the indexes that all have told of."""
+    """Uses of the indexes that all members have listed."""
     if not uses:
         return {}
     whole = dict(uses[0])

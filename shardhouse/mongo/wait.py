@@ -95,6 +95,6 @@ class Deadline:
             if not self.left:
                 raise MongoError(
                     f"Waited {self._seconds:g} s for {what}, in vain; last seen: {last}. "
-                    "The nodes' logs tell more."
+                    "See the nodes' logs."
                 )
             time.sleep(pause)

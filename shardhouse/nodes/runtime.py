@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import NamedTuple, Protocol
 
 AUDIT_LOG = "audit.log"
-"""Name in a node's log folder, or the beginning of it, of files that tell what clients did, and
+"""Name in a node's log folder, or the beginning of it, of files that say what clients did, and
 nothing of the process itself."""
 
 

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 
 from shardhouse import error_codes as codes
-from shardhouse.contract.balancer import SET_BALANCER_SWITCH, SET_BALANCER_WINDOW, WindowBody
+from shardhouse.contract.balancer import (
+    SET_BALANCER_SWITCH,
+    SET_BALANCER_WINDOW,
+    BalancerWindowBody,
+)
 from shardhouse.contract.call import Nothing
 from shardhouse.domain import rules
 from shardhouse.errors import bad_parameter
@@ -40,7 +44,7 @@ def _plan_switch(asked: Asked[Nothing]) -> Planned[Switch]:
     return Planned(Switch(action == START))
 
 
-def _plan_window(asked: Asked[WindowBody]) -> Planned[Window]:
+def _plan_window(asked: Asked[BalancerWindowBody]) -> Planned[Window]:
     window = Window(asked.body.start_time, asked.body.stop_time)
     if window.start == window.stop:
         raise bad_parameter(

@@ -58,12 +58,14 @@ def connect(run: Run[Any]) -> None:
     deadline = processes.deadline(context, instance)
     password = context.secrets(instance.id).get(launch.PASSWORD)
     with context.clients(instance) as clients:
-        home = set_plan(user_group(instance))
+        user_store = set_plan(user_group(instance))
         # Without a password in the request nobody can log in until one is set.
-        administrator.ensure(home.hosts, password or random.token_urlsafe(32), clients, deadline)
+        administrator.ensure(
+            user_store.hosts, password or random.token_urlsafe(32), clients, deadline
+        )
         if instance.mode is Mode.SHARDING:
             shards = _plans(instance.of_type(GroupType.SHARD))
-            sharding.add_shards(home.hosts, shards, clients, deadline)
+            sharding.add_shards(user_store.hosts, shards, clients, deadline)
             run.report(f"shards of the cluster: {len(shards)}")
 
 
@@ -78,7 +80,9 @@ def verify(run: Run[Any]) -> None:
         address = uris.uri(hosts, password=password, replica_set=set_name, authority=authority)
         probe.probe(address, deadline)
     with context.clients(instance) as clients:
-        seen = deadline.until("every node to be well", lambda: health.all_well(instance, clients))
+        seen = deadline.until(
+            "every node to be healthy", lambda: health.all_well(instance, clients)
+        )
     with context.database.write() as connection:
         health.write(connection, instance, seen)
     run.report(

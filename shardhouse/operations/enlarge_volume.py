@@ -118,7 +118,7 @@ def _read_replica(instance: Instance, body: VolumeBody) -> Node | None:
         raise bad_parameter("node_ids", f"one node is allowed, got {len(body.node_ids)}")
     node = next(node for node in instance.nodes if node.id == body.node_ids[0])
     if node.member is not MemberRole.READ_REPLICA:
-        raise bad_parameter("node_ids", f"{node.id} is no read replica", codes.ROLE_FORBIDS)
+        raise bad_parameter("node_ids", f"{node.id} is not a read replica", codes.ROLE_FORBIDS)
     return node
 
 
@@ -150,7 +150,7 @@ def release(run: Run[Enlargement]) -> None:
         return "users may write" if offered else "this release refuses no writes, nothing to undo"
 
     with context.clients(instance) as clients:
-        run.report(Deadline(_SECONDS).until("users to be let write", let_go))
+        run.report(Deadline(_SECONDS).until("users to be allowed to write", let_go))
 
 
 def enlarge_oplogs(run: Run[Enlargement]) -> None:

@@ -22,7 +22,7 @@ from shardhouse.workflows.operation import Asked, Operation, Planned, Run, Step,
 
 CHECK = "Check that the address is free"
 GO = "Move the node to the new address"
-TELL = "Have the cluster know the address"
+INFORM = "Have the cluster know the address"
 VERIFY = "Verify a majority write"
 _INTERNAL = (GroupType.SHARD, GroupType.CONFIG)
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ def plan(asked: Asked[MoveBody]) -> Planned[Moving]:
     return Planned(
         Moving(node.id, asked.body.new_ip, node.address),
         now=Change.of_nodes([node.id], status=Status.REBOOT),
-        steps=(CHECK, GO, *([TELL] if group.type in _INTERNAL else []), VERIFY),
+        steps=(CHECK, GO, *([INFORM] if group.type in _INTERNAL else []), VERIFY),
     )
 
 
@@ -69,10 +69,10 @@ def go(run: Run[Moving]) -> None:
     _move(run, run.arguments.old_ip, run.arguments.new_ip)
 
 
-def tell(run: Run[Moving]) -> None:
+def inform_cluster(run: Run[Moving]) -> None:
     """The list of shards has the shards' addresses, and routers are started with those of the
     config servers."""
-    _tell(run, run.arguments.old_ip, run.arguments.new_ip)
+    _inform_cluster(run, run.arguments.old_ip, run.arguments.new_ip)
 
 
 def prove(run: Run[Moving]) -> None:
@@ -88,7 +88,7 @@ def roll_back(run: Run[Moving]) -> None:
         return
     _move(run, run.arguments.new_ip, run.arguments.old_ip)
     if group.type in _INTERNAL:
-        _tell(run, run.arguments.new_ip, run.arguments.old_ip)
+        _inform_cluster(run, run.arguments.new_ip, run.arguments.old_ip)
     log.info("move rolled back", instance=run.instance.id, node=node.id)
 
 
@@ -102,7 +102,7 @@ def _move(run: Run[Moving], origin: str, to: str) -> None:
     move_nodes(run, {node.id: move}, port=run.instance.port)
 
 
-def _tell(run: Run[Moving], origin: str, to: str) -> None:
+def _inform_cluster(run: Run[Moving], origin: str, to: str) -> None:
     context, instance = run.context, run.context.instance(run.instance.id)
     launch = processes.launcher(context, instance)
     (config,) = instance.of_type(GroupType.CONFIG)
@@ -121,7 +121,7 @@ MOVE = Operation(
     "MODIFY_IP",
     "ModifyIp",
     Moving,
-    (Step(CHECK, check), Step(GO, go), Step(TELL, tell), Step(VERIFY, prove)),
+    (Step(CHECK, check), Step(GO, go), Step(INFORM, inform_cluster), Step(VERIFY, prove)),
     call=MOVE_NODE,
     plan=plan,
     done=writes(lambda run: Change.of_nodes([run.arguments.node_id], status=Status.NORMAL)),

@@ -8,10 +8,10 @@ from shardhouse.contract.notes import (
     UPDATE_INSTANCE_NAME,
     UPDATE_INSTANCE_REMARK,
     UPDATE_SECURITY_GROUP,
+    MaintenanceWindowBody,
     NameBody,
     RemarkBody,
     SecurityGroupBody,
-    WindowBody,
 )
 from shardhouse.domain import rules
 from shardhouse.domain.change import Change
@@ -30,7 +30,7 @@ def _remark(asked: Asked[RemarkBody]) -> Change:
     return Change.of_instance(remark=asked.body.remark)
 
 
-def _window(asked: Asked[WindowBody]) -> Change:
+def _window(asked: Asked[MaintenanceWindowBody]) -> Change:
     """Raises DdsError 400 for a window that is too short, or of no full hours where the dialect
     wants them."""
     window = rules.maintenance_window(

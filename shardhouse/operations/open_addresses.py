@@ -70,7 +70,7 @@ def _later(instance: Instance, kind: GroupType, group_id: str) -> Group:
         )
     group = instance.group(group_id)
     if group is None or group.type is not kind:
-        raise DdsError(codes.NODE_NOT_FOUND, f"target_id: {group_id} is no {kind}.")
+        raise DdsError(codes.NODE_NOT_FOUND, f"target_id: {group_id} is not a {kind}.")
     return group
 
 

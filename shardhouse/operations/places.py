@@ -1,4 +1,4 @@
-"""Where an instance is, and whence it is reached."""
+"""Where an instance is, and from where it is reached."""
 
 from dataclasses import dataclass
 from itertools import cycle

@@ -67,7 +67,7 @@ def restrict(run: Run[NoArguments]) -> None:
             raise MongoError(f"The rights of the administrator were not set: {error}") from error
     if obstacles:
         raise StepError(
-            f"{'; '.join(obstacles)}. Whoever manages users can get all rights through that: "
+            f"{'; '.join(obstacles)}. Accounts that manage users can get all rights through that: "
             "revoke the roles, or drop the user. The service tries again by itself."
         )
     run.report(f"{ADMINISTRATOR} has its rights, and cannot get more")
@@ -78,7 +78,9 @@ def verify(run: Run[NoArguments]) -> None:
     context, instance = run.context, run.instance
     deadline = Deadline(SECONDS)
     with context.clients(instance) as clients:
-        seen = deadline.until("every node to be well", lambda: health.all_well(instance, clients))
+        seen = deadline.until(
+            "every node to be healthy", lambda: health.all_well(instance, clients)
+        )
     health.write_all(context, instance, seen, now())
     run.report(f"nodes that are well: {len(seen)}")
 

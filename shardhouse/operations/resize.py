@@ -119,7 +119,7 @@ def _flavor(found: Targets, spec_code: str) -> Flavor:
     flavor = all_flavors().get(spec_code)
     if flavor is None:
         raise bad_parameter(
-            "target_spec_code", f"{spec_code} is no spec code", codes.FLAVOR_INVALID
+            "target_spec_code", f"{spec_code} is not a spec code", codes.FLAVOR_INVALID
         )
     present = {node.spec_code for node in found.nodes}
     old = all_flavors()[min(present)]

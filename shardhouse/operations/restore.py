@@ -73,9 +73,9 @@ def found(run: Run[Recovery]) -> None:
 def found_in_place(run: Run[Recovery]) -> None:
     """The same; the administrator's password stays the one that the instance has."""
     with run.context.clients(run.instance) as clients:
-        home = set_plan(user_group(run.instance))
+        user_store = set_plan(user_group(run.instance))
         deadline = processes.deadline(run.context, run.instance)
-        kept = administrator.read(home.hosts, clients, deadline)
+        kept = administrator.read(user_store.hosts, clients, deadline)
     recovering.found(run, administrator=kept)
 
 
@@ -87,9 +87,9 @@ def connect(run: Run[Recovery]) -> None:
         return
     processes.ensure_all(run.context, run.instance)
     with run.context.clients(run.instance) as clients:
-        home = set_plan(user_group(run.instance))
+        user_store = set_plan(user_group(run.instance))
         deadline = processes.deadline(run.context, run.instance)
-        administrator.ensure(home.hosts, password, clients, deadline)
+        administrator.ensure(user_store.hosts, password, clients, deadline)
 
 
 def put_in_place(run: Run[Recovery]) -> None:

@@ -231,17 +231,17 @@ def _temporary(run: Run[Arguments], number: int, place: int) -> str:
 def _entry(run: Run[Arguments]) -> Iterator[Client]:
     """Where the instance's collections are changed: its primary, or a router of a cluster."""
     context, instance = run.context, run.instance
-    home = set_plan(user_group(instance))
+    user_store = set_plan(user_group(instance))
     deadline = processes.deadline(context, instance, seconds=_ENTRY_SECONDS)
     with context.clients(instance) as clients:
         if instance.mode is Mode.SHARDING:
             (routers,) = instance.of_type(GroupType.MONGOS)
             hosts = [node.host for node in routers.nodes]
-            with guest.logged_in(home.hosts, hosts, clients, deadline) as client:
+            with guest.logged_in(user_store.hosts, hosts, clients, deadline) as client:
                 yield client
             return
         primary = deadline.until(
-            f"a primary of {home.name}", lambda: find_primary(home.electable, clients)
+            f"a primary of {user_store.name}", lambda: find_primary(user_store.electable, clients)
         )
         yield clients[primary]
 

@@ -1,7 +1,7 @@
 """Parameters of parts of an instance: set one by one, or by applying a template.
 
 What servers take while they run they are given at once. The rest has effect in processes that are
-started later: clients are told that a restart is required, and when it is made is theirs to say.
+started later: the answer says that a restart is required, and clients choose when.
 """
 
 from collections.abc import Callable, Mapping
@@ -171,21 +171,21 @@ def _immediate(assignment: Assignment) -> list[Difference]:
 def _change(
     settings: Settings, clients: Clients, entity: Entity, node: Node, changes: Mapping[str, str]
 ) -> bool:
-    """A node has these values, which it tells itself. Raises StepError if it has others."""
+    """A node has these values, as it reports itself. Raises StepError if it has others."""
     rows = [parameters.BY_NAME[name] for name in changes]
     memory = node_memory(node, settings.memory_scale)
     client = clients[node.host]
     for row in rows:
         servers.change(client, row, changes[row.name], entity.node_type, memory)
-    told = servers.read(client, rows, memory)
+    reported = servers.read(client, rows, memory)
     wanted = {row.name: effective(settings, node, row.name, changes[row.name]) for row in rows}
-    if told != wanted:
-        raise StepError(f"{node.name} was given {wanted} and has {told}.")
+    if reported != wanted:
+        raise StepError(f"{node.name} was given {wanted} and has {reported}.")
     return True
 
 
 def effective(settings: Settings, node: Node, name: str, value: str) -> str:
-    """What a node's server tells of a parameter once it has a value."""
+    """What a node's server reports of a parameter once it has a value."""
     return servers.effective(
         parameters.BY_NAME[name],
         value,

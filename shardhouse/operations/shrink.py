@@ -61,7 +61,7 @@ def plan_routers(asked: Asked[NodesBody]) -> Planned[Shrinkage]:
     nodes = _listed(asked.instance, asked.body.node_list)
     for node in nodes:
         if node.group_id != group.id:
-            raise bad_parameter("node_list", f"{node.id} is no mongos node", codes.ROLE_FORBIDS)
+            raise bad_parameter("node_list", f"{node.id} is not a mongos node", codes.ROLE_FORBIDS)
     _check_left("node_list", len(group.nodes) - len(nodes), "mongos nodes")
     return _planned(nodes, steps=(REMOVE, VERIFY), job="DeleteMongosNode")
 
@@ -76,7 +76,7 @@ def plan_shards(asked: Asked[ShardsBody]) -> Planned[Shrinkage]:
         if group is None:
             raise DdsError(codes.NODE_NOT_FOUND, f"The group {group_id} does not exist.")
         if group.type is not GroupType.SHARD:
-            raise bad_parameter("ids", f"{group_id} is no shard", codes.GROUP_TYPE_INVALID)
+            raise bad_parameter("ids", f"{group_id} is not a shard", codes.GROUP_TYPE_INVALID)
         groups.append(group)
     _check_left("ids", len(instance.of_type(GroupType.SHARD)) - len(groups), "shards")
     nodes = tuple(node.id for group in groups for node in group.nodes)
@@ -120,7 +120,7 @@ def plan_read_replicas(asked: Asked[NodesBody]) -> Planned[Shrinkage]:
     nodes = _listed(asked.instance, asked.body.node_list)
     for node in nodes:
         if node.member is not MemberRole.READ_REPLICA:
-            raise bad_parameter("node_list", f"{node.id} is no read replica", codes.ROLE_FORBIDS)
+            raise bad_parameter("node_list", f"{node.id} is not a read replica", codes.ROLE_FORBIDS)
     return _planned(nodes)
 
 

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from shardhouse import error_codes as codes
-from shardhouse.contract.backups import Source
 from shardhouse.contract.call import Call, Wire
+from shardhouse.contract.restore_points import Source
 from shardhouse.contract.scaling import RESIZE_VOLUME
 from shardhouse.domain import configuration, restoring
 from shardhouse.domain.backup import ACTION, Backup, BackupStatus, BackupType
@@ -162,7 +162,7 @@ class Submit:
 
     def start(self, operation: Operation[Any], target: Target, body: Any) -> Accepted:
         """Plan an operation and start its job, or leave it for its time. While a backup copies
-        files, which is seldom long, the call waits.
+        files, which rarely takes long, the call waits.
 
         Raises DdsError: 404 for an unknown instance, 403 while another operation runs or the same
         one waits, and what the call's rules and the operation's plan refuse.

@@ -199,7 +199,7 @@ def roll_back(run: Run[Upgrade]) -> None:
 
 
 def _restrict(run: Run[Upgrade], clients: Clients) -> None:
-    """What stands against it is told by a repair, which is due then."""
+    """A repair, which is due then, says what stands against it."""
     hosts = [node.host for node in user_group(run.instance).nodes]
 
     def restrict() -> tuple[str, ...] | None:

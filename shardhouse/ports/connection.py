@@ -198,7 +198,7 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
     def _refuse(self, status: int, message: str) -> None:
-        """Tell the client in its API's shape, and close."""
+        """Answer in the shape of the client's API, and close."""
         self._refused = True
         self._discarded = 0
         self._wait(None)

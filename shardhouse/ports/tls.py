@@ -46,9 +46,9 @@ def warnings(settings: Settings) -> list[str]:
         return []
     assert settings.tls_certificate is not None
     found = x509.load_pem_x509_certificates(settings.tls_certificate.read_bytes())[0]
-    told = []
+    problems = []
     if found.not_valid_after_utc < datetime.now(UTC):
-        told.append(f"The certificate expired on {found.not_valid_after_utc:%Y-%m-%d}.")
+        problems.append(f"The certificate expired on {found.not_valid_after_utc:%Y-%m-%d}.")
     names = _names(found)
     for setting, url in (
         ("dds_endpoint", settings.dds_url()),
@@ -56,11 +56,11 @@ def warnings(settings: Settings) -> list[str]:
     ):
         host = endpoints.host_of(url)
         if not any(_covers(name, host) for name in names):
-            told.append(
+            problems.append(
                 f"The certificate is for {', '.join(names) or 'no name'}, not for {host}: set "
                 f"{setting} to the address that clients use."
             )
-    return told
+    return problems
 
 
 class _EncryptedError(Exception):
@@ -89,17 +89,17 @@ def _check_authority(path: Path) -> None:
 def _refuse(certificate: Path, key: Path, error: Exception) -> NoReturn:
     match error:
         case _EncryptedError():
-            told = (
+            problem = (
                 f"tls_key: {key} is encrypted; give a key without a password, readable by you only"
             )
         case ssl.SSLError(reason="KEY_VALUES_MISMATCH"):
-            told = f"tls_key: {key} is not the key of the certificate {certificate}"
+            problem = f"tls_key: {key} is not the key of the certificate {certificate}"
         case _:
-            told = (
+            problem = (
                 f"tls_certificate, tls_key: {certificate} and {key} are not a certificate (with "
                 f"its chain) and its private key in PEM form: {error}"
             )
-    raise SettingsError(f"{told}.") from None
+    raise SettingsError(f"{problem}.") from None
 
 
 def _names(certificate: x509.Certificate) -> list[str]:

@@ -1,7 +1,7 @@
 """After a restart of the service or of the machine: every instance serves again.
 
 Processes that run are adopted as they are, on their old addresses; the others are started. What
-cannot be started is the monitor's to tell and to try again, as is everything on a full disk.
+cannot be started is reported and tried again by the monitor, as is everything on a full disk.
 """
 
 import structlog

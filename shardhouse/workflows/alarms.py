@@ -1,4 +1,4 @@
-"""Judges alarm rules by the values that were measured, and tells a webhook what has changed.
+"""Judges alarm rules by the values that were measured, and reports changes to a webhook.
 
 A message that could not be delivered is sent at a later look, unless the alarm is over by then; of
 one that was delivered right before a crash there may be a second one.
@@ -32,8 +32,8 @@ log = structlog.get_logger()
 
 
 class Alarms(Periodic):
-    """Looks at all rules that are switched on. Without a `webhook` states change and nobody is
-    told."""
+    """Looks at all rules that are switched on. Without a `webhook` states change and no
+    message is sent."""
 
     def __init__(self, database: Database, ring: MetricRing, webhook: str | None) -> None:
         super().__init__("alarms", INTERVAL, lambda: self.look(time.time()))
@@ -42,21 +42,21 @@ class Alarms(Periodic):
         self._webhook = webhook
 
     def look(self, moment: float) -> None:
-        """Judge every rule as of a moment (seconds since 1970), and tell what is to be told."""
+        """Judge every rule as of a moment (seconds since 1970), and send what is due."""
         with self._database.read() as connection:
             rules = ALARMS.find(connection, enabled=True)
             owners = {rule.project_id for rule in rules}
             own = {id: instances.of_project(connection, id) for id in owners}
-        told = self._webhook is not None
+        reachable = self._webhook is not None
         for rule in rules:
             about = None
             if rule.namespace == NAMESPACE:
                 about = metric_dimensions.resource_of(rule.pairs, own[rule.project_id])
             found = self._periods(rule, about, moment)
             judged = self._judge(rule, found)
-            if told and judged.action_enabled and self._is_due(judged):
-                told = self._tell(judged, found[-1])  # else there is nobody to be told the rest
-                if told:
+            if reachable and judged.action_enabled and self._is_due(judged):
+                reachable = self._send(judged, found[-1])  # else the rest would not arrive either
+                if reachable:
                     self._change(judged, {"told": judged.state, "told_at": now()})
 
     def _periods(self, rule: Alarm, about: str | None, moment: float) -> list[float]:
@@ -72,16 +72,16 @@ class Alarms(Periodic):
             return rule
         log.info("alarm changed", alarm=rule.id, state=state, metric=rule.metric_name)
         changes: dict[str, Any] = {"state": state, "state_at": now()}
-        if state is not AlarmState.NO_DATA and not rule.tells(state):
-            changes["told"] = state  # there is nobody to be told, and the next one is a new one
+        if state is not AlarmState.NO_DATA and not rule.reports(state):
+            changes["told"] = state  # nobody asked for a message, and the next alarm is a new one
         self._change(rule, changes)
         return replace(rule, **changes)
 
     def _is_due(self, rule: Alarm) -> bool:
         state, told = AlarmState(rule.state), AlarmState(rule.told)
-        return rule.tells(state) and due(state, told, rule.told_at, rule.rule, now())
+        return rule.reports(state) and due(state, told, rule.told_at, rule.rule, now())
 
-    def _tell(self, rule: Alarm, value: float) -> bool:
+    def _send(self, rule: Alarm, value: float) -> bool:
         assert self._webhook is not None
         try:
             answer = httpx.post(self._webhook, json=message(rule, value, now()), timeout=PATIENCE)
@@ -98,7 +98,7 @@ class Alarms(Periodic):
 
 
 def message(rule: Alarm, value: float, moment: datetime) -> dict[str, Any]:
-    """What the webhook is told."""
+    """What the webhook gets."""
     return {
         "alarm_id": rule.id,
         "alarm_name": rule.name,

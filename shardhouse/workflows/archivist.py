@@ -139,7 +139,7 @@ class Archivist(Periodic):
         return max(tops, default=None)
 
     def _note(self, instance: Instance, group: Group, position: str, cause: Cause) -> None:
-        """Remember a gap, and tell of it once."""
+        """Remember a gap, and log it once."""
         gap = Gap(instance.id, group.id, position, cause, now())
         with self._context.database.write() as connection:
             new = capture_gaps.note(connection, gap)

@@ -20,18 +20,18 @@ _CONFIGURED = b'{"atype":"auditConfigure",'
 class Source(Protocol):
     """One node's entries. `log` is the name of the log they are read from; one that the source
     `owns` has nothing but entries, and its files are removed when they have been read. A source
-    that `has_to_run` cannot be told anything otherwise, and need not."""
+    that `has_to_run` cannot be configured otherwise, and need not be."""
 
     log: str
     owns: bool
     has_to_run: bool
 
-    def tell(self, wanted: AuditFilter | None) -> None:
+    def configure(self, wanted: AuditFilter | None) -> None:
         """Have the node write what is wanted. Raises ShardhouseError and pymongo's errors."""
         ...
 
     def has_acted(self, lines: Sequence[bytes], wanted: AuditFilter | None) -> bool:
-        """Whether what it was told holds by now; `lines` are those logged since."""
+        """Whether its configuration holds by now; `lines` are those logged since."""
         ...
 
     def entries(self, lines: Sequence[bytes], wanted: AuditFilter) -> list[bytes]:
@@ -54,15 +54,15 @@ class RouterSource:
         self._runtime = runtime
         self._ref = ref
 
-    def tell(self, wanted: AuditFilter | None) -> None:
-        """See `Source.tell`; it acts within a second, and at its next start."""
+    def configure(self, wanted: AuditFilter | None) -> None:
+        """See `Source.configure`; it acts within a second, and at its next start."""
         self._runtime.ensure_volume(self._ref, launch.audit_file(wanted))
 
     def has_acted(self, lines: Sequence[bytes], wanted: AuditFilter | None) -> bool:
         """See `Source.has_acted`: it says so in its log."""
-        told = [json.loads(line) for line in lines if line.startswith(_CONFIGURED)]
+        found = [json.loads(line) for line in lines if line.startswith(_CONFIGURED)]
         document = None if wanted is None else wanted.document()
-        return bool(told) and told[-1]["param"]["config"] == document
+        return bool(found) and found[-1]["param"]["config"] == document
 
     def entries(self, lines: Sequence[bytes], wanted: AuditFilter) -> list[bytes]:
         """See `Source.entries`. A line that a crash has cut is left out."""
@@ -78,7 +78,7 @@ class RouterSource:
 
 
 class MongodSource:
-    """A mongod: its own log tells of every command, once it is told to."""
+    """A mongod: its own log has every command, once it is configured to."""
 
     log = files.NAME
     owns = False
@@ -90,8 +90,8 @@ class MongodSource:
         users = {name: (user[0], user[1]) for name, user in kept.get("users", {}).items()}
         self._translator = Translator({"ip": node.address, "port": node.port}, users)
 
-    def tell(self, wanted: AuditFilter | None) -> None:
-        """See `Source.tell`. Who is logged in already is asked as well."""
+    def configure(self, wanted: AuditFilter | None) -> None:
+        """See `Source.configure`. Sessions that are logged in already are asked for as well."""
         if not accepts(self._host):
             raise MongoError(f"{self._host} accepts no connections.")
         client = self._connect()

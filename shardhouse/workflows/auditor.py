@@ -41,8 +41,8 @@ PATIENCE = 2.0
 """Seconds a node has to answer."""
 RETRY = 10.0
 """Seconds until a node is asked again that accepts connections and does not answer."""
-TELL_EVERY = 30.0
-"""Seconds after which a node is told again: somebody else may have told it something."""
+CONFIGURE_EVERY = 30.0
+"""Seconds after which a node is configured again: somebody else may have changed it."""
 EXPIRE_EVERY = 60.0
 """Seconds between two looks for files that are too old."""
 ACT_WITHIN = 3.0
@@ -54,8 +54,8 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What a node's process was told, and when."""
+class _Configured:
+    """What a node's process was configured to write, and when."""
 
     process: object
     wanted: AuditFilter | None
@@ -70,7 +70,7 @@ class Auditor(Periodic):
         self._context = context
         self._connections = Connections(context, PATIENCE)
         self._turn = Lock()
-        self._told: dict[str, _Told] = {}
+        self._configured: dict[str, _Configured] = {}
         self._hanging: dict[str, float] = {}
         self._failing: dict[str, str] = {}
         self._expired: dict[str, float] = {}
@@ -88,7 +88,9 @@ class Auditor(Periodic):
             for instance in serving:
                 self._attend(instance)
         living = {node.id for instance in serving for node in instance.nodes}
-        self._told = {key: told for key, told in self._told.items() if key in living}
+        self._configured = {
+            key: configured for key, configured in self._configured.items() if key in living
+        }
         self._hanging = {key: due for key, due in self._hanging.items() if key in living}
         self._failing = {key: why for key, why in self._failing.items() if key in living}
         for instance_id in self._expired.keys() - {instance.id for instance in serving}:
@@ -145,7 +147,7 @@ class Auditor(Periodic):
         else:
             kept = self._read(ref, source, files, kept)
             position = _position(kept)
-        if self._tell(ref, source, wanted):
+        if self._configure(ref, source, wanted):
             self._wait(ref, source, position, wanted, patience)
         if wanted is not None:
             state = _state(position, wanted, source)
@@ -183,26 +185,26 @@ class Auditor(Periodic):
                 break
         return kept
 
-    def _tell(self, ref: NodeRef, source: Source, wanted: AuditFilter | None) -> bool:
-        """Tell a node that has not been told since it was started, or for a while; whether it can
-        act on it now."""
+    def _configure(self, ref: NodeRef, source: Source, wanted: AuditFilter | None) -> bool:
+        """Configure a node that has not been since it was started, or for a while; whether it can
+        act on that now."""
         process = self._context.runtime.state(ref)
-        told, moment = self._told.get(ref.node_id), time.monotonic()
+        configured, moment = self._configured.get(ref.node_id), time.monotonic()
         if (
-            told is not None
-            and (told.process, told.wanted) == (process.started_at, wanted)
-            and moment - told.at < TELL_EVERY
+            configured is not None
+            and (configured.process, configured.wanted) == (process.started_at, wanted)
+            and moment - configured.at < CONFIGURE_EVERY
         ):
             return False
         if process.running or not source.has_to_run:
             if moment < self._hanging.get(ref.node_id, 0.0):
                 raise MongoError("It does not answer, and is asked again later.")
             try:
-                source.tell(wanted)
+                source.configure(wanted)
             except PyMongoError:
                 self._hanging[ref.node_id] = time.monotonic() + RETRY
                 raise
-            self._told[ref.node_id] = _Told(process.started_at, wanted, moment)
+            self._configured[ref.node_id] = _Configured(process.started_at, wanted, moment)
         return process.running
 
     def _wait(

@@ -1,7 +1,7 @@
-"""What clients run at the nodes of an instance now, as the members of its replica sets tell.
+"""What clients run at the nodes of an instance now, as the members of its replica sets list them.
 
 A router is not asked: `__system` sees no operations there, and what it waits for runs at shards.
-Which of several routers an operation came through, the system's connections tell.
+Which of several routers an operation came through, the system's connections say.
 """
 
 from collections.abc import Callable, Iterable

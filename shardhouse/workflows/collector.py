@@ -116,8 +116,8 @@ class Collector(Periodic):
             others = self._own_numbers(instance, group, node)
             status: measuring.Status = {}
             if "process.cpu" in others and node.status is not Status.ABNORMAL:
-                status, told = self._told(instance, group, node)
-                others |= told
+                status, values = self._read(instance, group, node)
+                others |= values
             sample = metrics.sample(time.monotonic(), status, others)
             found = metrics.values(sample, self._samples.get(node.id))
             self._samples[node.id] = sample
@@ -149,7 +149,7 @@ class Collector(Periodic):
             }
         return found
 
-    def _told(
+    def _read(
         self, instance: Instance, group: Group, node: Node
     ) -> tuple[measuring.Status, dict[str, float]]:
         """What the node itself says, as far as it does."""
@@ -159,7 +159,7 @@ class Collector(Periodic):
             if accepts(node.host):
                 client = self._connections.of(instance)[node.host]
                 status = measuring.status(client)
-                others = _told_beside(client, status, instance, group)
+                others = _other_values(client, status, instance, group)
         except (PyMongoError, ShardhouseError) as error:
             log.debug("no answer to measuring", node=node.id, reason=str(error))
         return status, others
@@ -227,7 +227,7 @@ def summarised(
     return [(id, values) for id, values in found if values]
 
 
-def _told_beside(
+def _other_values(
     client: Client, status: measuring.Status, instance: Instance, group: Group
 ) -> dict[str, float]:
     """What `serverStatus` does not say."""

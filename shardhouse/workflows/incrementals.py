@@ -1,4 +1,4 @@
-"""Incremental backups: what is captured of the oplog since the last full backup, told by the hour.
+"""Incremental backups: what is captured of the oplog since the last full backup, by the hour.
 
 They are no files of their own. Each stands for the part of an hour to which an instance can be
 restored, and restoring one restores the end of that part.
@@ -43,7 +43,7 @@ def of_instance(context: Context, instance: Instance) -> list[Incremental]:
     hours = {hour for one in ranges for hour in range(one.start // HOUR, one.end // HOUR + 1)}
     found = []
     for hour in sorted(hours, reverse=True):
-        # What a gap divides is told as its last part: only that has an end of its own.
+        # What a gap divides is listed as its last part: only that has an end of its own.
         part = within(ranges, Range(hour * HOUR, (hour + 1) * HOUR - 1))[-1]
         name = f"{instance.id[:_OWNER]}{hour:0{_HOUR}x}br02"
         found.append(Incremental(name, part.start, part.end, sizes.get(hour, 0)))

@@ -38,8 +38,8 @@ def find(instance: Instance, clients: Clients) -> tuple[str, ...]:
         members = set_repair.examine(plan, clients)
         if members is not None:
             found += (f"{plan.name}: {one}" for one in set_repair.differences(plan, members))
-    home = user_group(instance)
-    primary = replica_set.find_primary([node.host for node in home.nodes], clients)
+    user_store = user_group(instance)
+    primary = replica_set.find_primary([node.host for node in user_store.nodes], clients)
     if primary is not None:
         try:
             found += administrator.differences(clients[primary])

@@ -146,12 +146,12 @@ def as_work(parts: Sequence[ClientOperation]) -> Work:
 
 
 def _kill(clients: Clients, parts: Iterable[tuple[str, int]]) -> bool:
-    """End all parts of an operation; whether any member was told."""
-    told = False
+    """End all parts of an operation; whether any member was asked to."""
+    asked = False
     for host, number in parts:
         try:
             client_operations.kill(clients[host], number)
-            told = True
+            asked = True
         except PyMongoError as error:
             log.warning("operation not killed", member=host, reason=str(error))
-    return told
+    return asked

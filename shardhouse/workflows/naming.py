@@ -71,4 +71,4 @@ def _restart(
 
 def _require_idle(context: Context, instance: Instance) -> None:
     if not processes.is_idle(context, instance):
-        raise StepError("A job works on the instance. The next start of the service goes on.")
+        raise StepError("A job works on the instance. The next start of the service continues.")

@@ -1,7 +1,7 @@
 """What a call names to be restored: a full or an incremental backup, or a time."""
 
 from shardhouse import error_codes as codes
-from shardhouse.contract.backups import BY_TIME, Source
+from shardhouse.contract.restore_points import BY_TIME, Source
 from shardhouse.errors import bad_parameter
 from shardhouse.workflows import incrementals, restorable
 from shardhouse.workflows.context import Context

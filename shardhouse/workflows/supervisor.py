@@ -1,8 +1,8 @@
-"""Keeps the processes of serving instances alive: a death is told at once, and mended. On a full
-disk nothing is started; that waits until there is room.
+"""Keeps the processes of serving instances alive: the end of one is recorded at once, and it is
+started again. On a full disk nothing is started; that waits until there is room.
 
-One thread. It sleeps until the runtime tells of a death or a restart is due. It never asks a
-database anything, so no frozen node can hold it up.
+One thread. It sleeps until the runtime reports the end of a process or a restart is due. It never
+asks a database anything, so no frozen node can hold it up.
 """
 
 import time

@@ -79,8 +79,8 @@ def test_backup_policies(
 
 def test_backups_are_daily_where_no_days_were_chosen() -> None:
     strategy = BackupStrategy("08:15-09:15", 8)
-    policy = {"keep_days": 8, "start_time": "08:15-09:15", "period": EVERY_DAY}
-    assert backup_policy(strategy) == policy
+    policy = {"keep_days": 8, "start_time": "08:15-09:15", "period": EVERY_DAY, INCREMENTAL: True}
+    assert backup_policy(strategy, incremental=True).model_dump(mode="json") == policy
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ def test_the_days_of_backups_are_answered_if_they_came(
     strategy = {"start_time": "08:00-09:00", "keep_days": "7"}
     instance = plan(requests.single(backup_strategy=strategy | sent))
     job = Job("j", "p", instance.id, "n", "CreateMongoDB", "CREATE", JobStatus.RUNNING, MOMENT)
-    created = wire.create_answer(instance, job)
-    listed = wire.instance_item(instance, 1.0, patch_available=False)
+    created = wire.create_answer(instance, job).model_dump()
+    listed = wire.instance_item(instance, 1.0, patch_available=False).model_dump()
     assert created["backup_strategy"] == strategy | answered
     assert listed["backup_strategy"] == strategy | {"keep_days": 7} | answered
 

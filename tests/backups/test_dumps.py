@@ -57,7 +57,7 @@ def test_a_dump_is_read(make: Callable[[Path], Path], tmp_path: Path) -> None:
 
 def test_what_is_no_dump_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no archive")
-    with pytest.raises(BackupError, match="is no archive of mongodump"):
+    with pytest.raises(BackupError, match="is neither an archive of mongodump nor a folder"):
         dumps.read(tmp_path / "text")
     with pytest.raises(BackupError, match="holds no"):
         dumps.read(tmp_path)

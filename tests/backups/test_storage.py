@@ -101,7 +101,7 @@ def test_other_names_are_refused(storage: Storage, name: str) -> None:
         lambda: storage.delete([name]),
     ]
     for call in calls:
-        with pytest.raises(BackupError, match="is no name of an object"):
+        with pytest.raises(BackupError, match="is not a name of an object"):
             call()
 
 

@@ -108,7 +108,7 @@ def test_an_instance_is_cloned_as_it_is_now_and_restored(
         "enable_incremental_backup": True,
     }
     assert "2 days" in program.ok("backup", "policy", NAME)
-    assert "not yet" in program.refused("restore", NAME, "--at", "2100-01-01", "--yes")
+    assert "in the future" in program.refused("restore", NAME, "--at", "2100-01-01", "--yes")
     until("times to restore to", lambda: program.json("backup", "times", NAME) or None)
     assert "Times to which it can" in program.refused("restore", NAME, "--at", "-7d", "--yes")
 

@@ -51,7 +51,7 @@ def test_what_is_no_json_is_told(fake_apis: Any) -> None:
     fake_apis(lambda _request: None)
     done = CliRunner().invoke(app, ["call", "create-instance", "--body", "{"])
     assert done.exit_code == 1
-    assert "--body is no JSON" in done.output
+    assert "--body is not JSON" in done.output
 
 
 def test_fields_of_an_object_are_options() -> None:

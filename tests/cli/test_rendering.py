@@ -119,8 +119,8 @@ def test_an_instance_without_addresses_can_be_shown_but_has_no_uri(fake_apis: Us
             "no (Forbidden, HTTP 403)",
         ),
         (httpx.Response(502, text="<html>"), "Bad Gateway (HTTP 502)"),
-        (httpx.Response(200, text="<html>"), "no JSON object"),
-        (httpx.Response(200, json=[]), "no JSON object"),
+        (httpx.Response(200, text="<html>"), "not a JSON object"),
+        (httpx.Response(200, json=[]), "not a JSON object"),
     ],
 )
 def test_refusals_are_one_line(fake_apis: Use, answer: httpx.Response, told: str) -> None:

@@ -2,12 +2,15 @@
 
 import inspect
 import re
+from typing import get_type_hints
 
 import pytest
 from huaweicloudsdkdds.v3 import DdsClient
+from starlette.responses import Response
 
 from shardhouse.api.dds.table import ENDPOINTS
-from shardhouse.contract.call import Call, Nothing
+from shardhouse.api.endpoint import Endpoint
+from shardhouse.contract.call import Call, Nothing, Wire
 from shardhouse.contract.parsing import parse
 from shardhouse.contract.table import CALLS
 
@@ -37,6 +40,15 @@ def test_rows_are_unique() -> None:
 def test_each_row_is_served_once() -> None:
     served = [endpoint.call for endpoint in ENDPOINTS]
     assert sorted(call.operation for call in served) == sorted(call.operation for call in CALLS)
+
+
+@pytest.mark.parametrize(
+    "endpoint", [pytest.param(one, id=one.call.operation) for one in ENDPOINTS]
+)
+def test_a_row_is_answered_with_its_model(endpoint: Endpoint) -> None:
+    """Operations' own answers are any model; some calls make their whole response."""
+    returned = get_type_hints(endpoint.handler)["return"]
+    assert returned in (endpoint.call.answer, Wire) or issubclass(returned, Response)
 
 
 @pytest.mark.parametrize("call", ROWS)

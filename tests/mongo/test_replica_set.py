@@ -120,7 +120,7 @@ def test_nobody_answering_means_unknown_with_a_reason():
     with Clients(Access("x" * 10), timeout=0.2) as clients:
         members = status.members(["127.81.9.8:1", "127.81.9.9:1"], clients)
     assert {(m.role, m.healthy) for m in members} == {(Role.UNKNOWN, False)}
-    assert members[0].detail == "nobody accepts connections"
+    assert members[0].detail == "no member accepts connections"
 
 
 def test_a_single_member_is_a_primary_and_settled(lab, clients):

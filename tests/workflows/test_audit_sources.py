@@ -32,9 +32,9 @@ def test_a_router_is_told_by_a_file(tmp_path):
     runtime = LocalRuntime(tmp_path, ["127.80.0.0/16"])
     source = RouterSource(runtime, REF)
     file = runtime.volume(REF).conf / launch.AUDIT_FILE
-    source.tell(WANTED)
+    source.configure(WANTED)
     assert json.loads(file.read_text()) == WANTED.document()
-    source.tell(None)
+    source.configure(None)
     assert json.loads(file.read_text()) is None
 
 

@@ -80,7 +80,7 @@ CHANGES = [
         requests.single(),
         ("PUT", "configurations"),
         {"entity_id": "<id>", "parameter_values": {SLOW: "321"}},
-        configurations.item(parameters.BY_NAME[SLOW], "321"),
+        configurations.item(parameters.BY_NAME[SLOW], "321").model_dump(),
         slow_threshold,
         id="parameters",
         marks=pytest.mark.soak,

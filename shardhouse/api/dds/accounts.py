@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import structlog
 from pymongo.errors import PyMongoError
@@ -15,8 +14,10 @@ from shardhouse.contract.accounts import (
     NamedUserBody,
     RoleBody,
     RoleOption,
+    RolesAnswer,
     RolesQuery,
     UserBody,
+    UsersAnswer,
     UsersQuery,
 )
 from shardhouse.contract.call import Nothing
@@ -37,7 +38,7 @@ PATIENCE = 10.0
 log = structlog.get_logger()
 
 
-def create_user(request: Request[Nothing, UserBody]) -> dict[str, Any]:
+def create_user(request: Request[Nothing, UserBody]) -> Nothing:
     """Make a user where users live, and see that all routers know it."""
     body, instance = request.body, request.ready_instance()
     rules.refuse_internal_user("user_name", body.user_name)
@@ -53,48 +54,48 @@ def create_user(request: Request[Nothing, UserBody]) -> dict[str, Any]:
         )
     except MongoError as error:  # the user is there; a router that is not well learns later
         log.warning("router without the new user", instance=instance.id, reason=error.message)
-    return {}
+    return Nothing()
 
 
-def delete_user(request: Request[Nothing, NamedUserBody]) -> dict[str, Any]:
+def delete_user(request: Request[Nothing, NamedUserBody]) -> Nothing:
     """Delete a user where users live. Routers know within a second, MongoDB's own within thirty."""
     body, instance = request.body, request.ready_instance()
     rules.refuse_internal_user("user_name", body.user_name)
     with _accounts(request.service.context, instance, codes.USER_NOT_DELETED) as accounts:
         accounts.delete_user(Account(body.user_name, body.db_name))
-    return {}
+    return Nothing()
 
 
-def list_users(request: Request[UsersQuery, Nothing]) -> dict[str, Any]:
+def list_users(request: Request[UsersQuery, Nothing]) -> UsersAnswer:
     """A page of the users."""
     query, instance = request.query, request.instance()
     with _accounts(request.service.context, instance, codes.USERS_NOT_LISTED) as accounts:
         found, total = accounts.users(query.user_name, query.db_name, query.offset, query.limit)
-    return {"users": json.dumps(found, default=str), "total_count": total}
+    return UsersAnswer(users=json.dumps(found, default=str), total_count=total)
 
 
-def create_role(request: Request[Nothing, RoleBody]) -> dict[str, Any]:
+def create_role(request: Request[Nothing, RoleBody]) -> Nothing:
     """Make a role where users live."""
     body, instance = request.body, request.ready_instance()
     with _accounts(request.service.context, instance, codes.ROLE_NOT_CREATED) as accounts:
         accounts.create_role(Account(body.role_name, body.db_name), _roles(body.roles))
-    return {}
+    return Nothing()
 
 
-def delete_role(request: Request[Nothing, NamedRoleBody]) -> dict[str, Any]:
+def delete_role(request: Request[Nothing, NamedRoleBody]) -> Nothing:
     """Delete a role where users live."""
     body, instance = request.body, request.ready_instance()
     with _accounts(request.service.context, instance, codes.ROLE_NOT_DELETED) as accounts:
         accounts.delete_role(Account(body.role_name, body.db_name))
-    return {}
+    return Nothing()
 
 
-def list_roles(request: Request[RolesQuery, Nothing]) -> dict[str, Any]:
+def list_roles(request: Request[RolesQuery, Nothing]) -> RolesAnswer:
     """A page of the roles."""
     query, instance = request.query, request.instance()
     with _accounts(request.service.context, instance, codes.ROLES_NOT_LISTED) as accounts:
         found, total = accounts.roles(query.role_name, query.db_name, query.offset, query.limit)
-    return {"roles": json.dumps(found, default=str), "total_count": total}
+    return RolesAnswer(roles=json.dumps(found, default=str), total_count=total)
 
 
 def _roles(options: Sequence[RoleOption]) -> list[Account]:

@@ -4,7 +4,18 @@ from typing import Any
 
 from shardhouse import error_codes as codes
 from shardhouse.api.endpoint import Request
-from shardhouse.contract.addresses import BindBody, GatewayBody, MoveBody, OpenBody
+from shardhouse.contract.addresses import (
+    BindAnswer,
+    BindBody,
+    GatewayAnswer,
+    GatewayBody,
+    GatewayNode,
+    MoveAnswer,
+    MoveBody,
+    NodeAnswer,
+    OpenAnswer,
+    OpenBody,
+)
 from shardhouse.contract.call import Nothing
 from shardhouse.domain.change import Change
 from shardhouse.domain.model import GroupType, Instance, Node
@@ -18,7 +29,7 @@ from shardhouse.store.neighbours.records import PublicIp
 from shardhouse.workflows.context import now
 
 
-def bind_public_ip(request: Request[Nothing, BindBody]) -> dict[str, Any]:
+def bind_public_ip(request: Request[Nothing, BindBody]) -> BindAnswer:
     """Start binding. Raises DdsError 400 for a public IP that the project does not have, and for
     one that is bound to something else."""
     body, target = request.body, request.target
@@ -33,11 +44,14 @@ def bind_public_ip(request: Request[Nothing, BindBody]) -> dict[str, Any]:
         accepted = request.service.submit.start(bind.BIND, target, body)
     except NeighbourError as error:
         raise DdsError(codes.PUBLIC_ADDRESS_NOT_BINDABLE, error.message) from None
-    repeated = {"public_ip": body.public_ip, "public_ip_id": body.public_ip_id}
-    return node_answer(accepted) | repeated
+    return BindAnswer(
+        **node_answer(accepted).model_dump(),
+        public_ip=body.public_ip,
+        public_ip_id=body.public_ip_id,
+    )
 
 
-def bind_gateway(request: Request[Nothing, GatewayBody]) -> dict[str, Any]:
+def bind_gateway(request: Request[Nothing, GatewayBody]) -> GatewayAnswer:
     """Have a port of a public IP lead to a node. Raises DdsError: what the call's rules refuse, 400
     for a public IP that the project does not have, one that is bound to something else, and a port
     at which nothing can listen."""
@@ -62,10 +76,10 @@ def bind_gateway(request: Request[Nothing, GatewayBody]) -> dict[str, Any]:
             f"Nothing can listen at {wanted.address}:{wanted.port}: {reason}. Choose another port "
             "or another public IP.",
         )
-    return gateway_node(instance, node) | body.model_dump()
+    return GatewayAnswer(**gateway_node(instance, node).model_dump(), **body.model_dump())
 
 
-def unbind_gateway(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def unbind_gateway(request: Request[Nothing, Nothing]) -> GatewayNode:
     """Have nothing lead to a node through a gateway; connections through it end."""
     service, node_id = request.service, request.path["node_id"]
     edited = service.submit.edit(gateway.UNBIND, request.target, request.body)
@@ -76,14 +90,14 @@ def unbind_gateway(request: Request[Nothing, Nothing]) -> dict[str, Any]:
     return gateway_node(instance, node)
 
 
-def gateway_node(instance: Instance, node: Node) -> dict[str, Any]:
+def gateway_node(instance: Instance, node: Node) -> GatewayNode:
     """The node that a gateway leads to, and its instance."""
-    return {
-        "instance_id": instance.id,
-        "instance_name": instance.name,
-        "node_id": node.id,
-        "node_name": node.name,
-    }
+    return GatewayNode(
+        instance_id=instance.id,
+        instance_name=instance.name,
+        node_id=node.id,
+        node_name=node.name,
+    )
 
 
 def _public_ip(request: Request[Any, Any], public_ip_id: str) -> PublicIp:
@@ -94,19 +108,19 @@ def _public_ip(request: Request[Any, Any], public_ip_id: str) -> PublicIp:
         raise bad_parameter("public_ip_id", error.message, codes.PUBLIC_ADDRESS_INVALID) from None
 
 
-def open_groups(request: Request[Nothing, OpenBody]) -> dict[str, Any]:
+def open_groups(request: Request[Nothing, OpenBody]) -> OpenAnswer:
     """Start showing addresses."""
     shards = request.body.type == GroupType.SHARD
     operation = open_addresses.OPEN_SHARDS if shards else open_addresses.OPEN_CONFIG
     return both_names(request.service.submit.start(operation, request.target, request.body))
 
 
-def both_names(accepted: Accepted) -> dict[str, Any]:
+def both_names(accepted: Accepted) -> OpenAnswer:
     """The job's id, as all clients read it."""
-    return {"job_id": accepted.job.id, "jobId": accepted.job.id}
+    return OpenAnswer(job_id=accepted.job.id, jobId=accepted.job.id)
 
 
-def move(request: Request[Nothing, MoveBody]) -> dict[str, Any]:
+def move(request: Request[Nothing, MoveBody]) -> MoveAnswer:
     """Start moving a node. Raises DdsError 400 for an address that nodes cannot have, and for one
     that a node has."""
     body, target, context = request.body, request.target, request.service.context
@@ -123,11 +137,11 @@ def move(request: Request[Nothing, MoveBody]) -> dict[str, Any]:
     if body.new_ip in taken:
         raise bad_parameter("new_ip", f"a node has {body.new_ip}", codes.ADDRESS_TAKEN)
     accepted = request.service.submit.start(move_node.MOVE, target, body)
-    return {"job_id": accepted.job.id, "node_id": body.node_id, "new_ip": body.new_ip}
+    return MoveAnswer(job_id=accepted.job.id, node_id=body.node_id, new_ip=body.new_ip)
 
 
-def node_answer(accepted: Accepted) -> dict[str, Any]:
+def node_answer(accepted: Accepted) -> NodeAnswer:
     """The job's id, and the node that it is about."""
     node_id = accepted.job.arguments["node_id"]
     name = next(node.name for node in accepted.instance.nodes if node.id == node_id)
-    return {"job_id": accepted.job.id, "node_id": node_id, "node_name": name}
+    return NodeAnswer(job_id=accepted.job.id, node_id=node_id, node_name=name)

@@ -160,17 +160,17 @@ def _explained(clients: Clients, reader: str, group: SlowGroup) -> Plan | None:
     values = explain.decoded(query.filter)
     if values is None:
         return None
-    told = explain.explain(
+    plan = explain.explain(
         clients[reader], query.database, query.collection, values, query.sort, query.limit
     )
-    if told is None:
+    if plan is None:
         return None
     return Plan(
-        summary=told.summary,
-        documents_examined=told.documents,
-        keys_examined=told.keys,
-        documents_returned=told.returned,
-        milliseconds=told.milliseconds,
+        summary=plan.summary,
+        documents_examined=plan.documents,
+        keys_examined=plan.keys,
+        documents_returned=plan.returned,
+        milliseconds=plan.milliseconds,
     )
 
 
@@ -182,13 +182,13 @@ def _estimated(
     query = group.query
     bounds = explain.decoded(suggestion.bounds(query, wanted.key))
     fields = [name for name, _ in wanted.key]
-    told = None
+    sample = None
     if bounds is not None:
-        told = explain.sample(clients[reader], query.database, query.collection, bounds, fields)
-    if told is None or not told.documents:
+        sample = explain.sample(clients[reader], query.database, query.collection, bounds, fields)
+    if sample is None or not sample.documents:
         return Verdict(wanted), None
-    after = slow.estimate(query, wanted, told.documents, told.matching, collection.documents)
-    parallel = told.parallel > 0
+    after = slow.estimate(query, wanted, sample.documents, sample.matching, collection.documents)
+    parallel = sample.parallel > 0
     return slow.tried(group, wanted, after, collection.documents, parallel=parallel), after
 
 
@@ -215,12 +215,12 @@ def _of_indexes(state: _State, query: AdviceQuery) -> list[Finding]:
     today = now()
 
     def found(judge: Callable[[Collection, Key], list[Finding]]) -> list[Finding]:
-        told = [
+        judged = [
             finding
             for one in state.collections
             for finding in judge(one, state.shard_keys.get(one.namespace, ()))
         ]
-        return sorted(told, key=lambda finding: -(finding.index.size if finding.index else 0))
+        return sorted(judged, key=lambda finding: -(finding.index.size if finding.index else 0))
 
     return [
         *found(unneeded.redundant),
@@ -234,7 +234,7 @@ def _not_judged(state: _State, lines: int) -> list[str]:
         f"Of the database {database}, collections behind the first {usage.MOST} by name."
         for database in cut
     ]
-    away = [part.plan.name for part in state.parts if not part.found.all_told]
+    away = [part.plan.name for part in state.parts if not part.found.all_answered]
     if away:
         said.append(f"Which indexes are unused: not all members of {', '.join(away)} answer.")
     if lines == MOST_LINES:

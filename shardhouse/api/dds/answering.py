@@ -1,4 +1,4 @@
-"""For calls that ask an instance's MongoDB: what a client is told when it does not answer."""
+"""For calls that ask an instance's MongoDB: the error a client gets when it does not answer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -15,17 +15,26 @@ from shardhouse.contract.audit import (
     DOWNLOAD_AUDIT_LOG,
     LINK_SECONDS,
     MOST_DAYS,
+    AuditLinks,
     AuditLogIdsBody,
+    AuditLogItem,
     AuditLogNamesBody,
+    AuditLogsAnswer,
     AuditLogsQuery,
+    AuditPolicyAnswer,
     AuditPolicyBody,
+    InstanceLtsConfigs,
     LogOfInstance,
     LogToStream,
+    LtsConfig,
+    LtsConfigsAnswer,
     LtsConfigsBody,
+    LtsInstance,
     LtsLogsBody,
     LtsQuery,
 )
-from shardhouse.contract.call import Nothing
+from shardhouse.contract.call import JobId, Nothing
+from shardhouse.contract.instances import Datastore
 from shardhouse.contract.links import LinkQuery
 from shardhouse.domain import audit
 from shardhouse.domain.model import Instance, Mode
@@ -43,24 +52,25 @@ _MODES = {Mode.SHARDING: "Sharding", Mode.REPLICA_SET: "ReplicaSet", Mode.SINGLE
 _DATASTORE = "mongodb"
 
 
-def set_policy(request: Request[Nothing, AuditPolicyBody]) -> dict[str, Any]:
-    """Change what is audited; nodes that answer have been told when the answer leaves."""
+def set_policy(request: Request[Nothing, AuditPolicyBody]) -> Nothing:
+    """Change what is audited; nodes that answer have it when the answer leaves."""
     service, target = request.service, request.target
     service.submit.edit(operations.POLICY, target, request.body)
     service.auditor.refresh(target.instance_id)
-    return {}
+    return Nothing()
 
 
-def show_policy(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def show_policy(request: Request[Nothing, Nothing]) -> AuditPolicyAnswer:
     """What is audited."""
     policy = audit.policy(request.instance())
-    shown: dict[str, Any] = {"keep_days": policy.keep_days}
-    if policy.keep_days:
-        shown |= {"audit_scope": policy.scope, "audit_types": list(policy.types)}
-    return shown
+    if not policy.keep_days:
+        return AuditPolicyAnswer(keep_days=policy.keep_days)
+    return AuditPolicyAnswer(
+        keep_days=policy.keep_days, audit_scope=policy.scope, audit_types=list(policy.types)
+    )
 
 
-def list_files(request: Request[AuditLogsQuery, Nothing]) -> dict[str, Any]:
+def list_files(request: Request[AuditLogsQuery, Nothing]) -> AuditLogsAnswer:
     """One page of files. Raises DdsError 400 for times that are too far apart, or the wrong way
     round."""
     instance, query = request.instance(), request.query
@@ -75,14 +85,14 @@ def list_files(request: Request[AuditLogsQuery, Nothing]) -> dict[str, Any]:
         and file.start <= query.end_time
         and file.end >= query.start_time
     ]
-    return {
-        "audit_logs": [_item(file) for file in found[query.offset :][: query.limit]],
-        "total_record": len(found),
-        "total_size": sum(file.size for file in found),
-    }
+    return AuditLogsAnswer(
+        audit_logs=[_item(file) for file in found[query.offset :][: query.limit]],
+        total_record=len(found),
+        total_size=sum(file.size for file in found),
+    )
 
 
-def list_links(request: Request[Nothing, AuditLogIdsBody]) -> dict[str, Any]:
+def list_links(request: Request[Nothing, AuditLogIdsBody]) -> AuditLinks:
     """Links to files. Raises DdsError 400 where one does not exist."""
     instance = request.instance()
     known = {file.id for file in audit_files.of_instance(request.service.settings, instance.id)}
@@ -97,7 +107,7 @@ def list_links(request: Request[Nothing, AuditLogIdsBody]) -> dict[str, Any]:
         )
         for file_id in request.body.ids
     ]
-    return {"links": [url for url, _ in made]}
+    return AuditLinks(links=[url for url, _ in made])
 
 
 def download(request: Request[LinkQuery, Nothing]) -> StreamingResponse:
@@ -115,16 +125,16 @@ def download(request: Request[LinkQuery, Nothing]) -> StreamingResponse:
     return StreamingResponse(audit_files.content(file), 200, headers, "application/gzip")
 
 
-def delete_files(request: Request[Nothing, AuditLogNamesBody]) -> dict[str, Any]:
+def delete_files(request: Request[Nothing, AuditLogNamesBody]) -> JobId:
     """Start deleting files. Raises DdsError 400 where one does not exist."""
     instance = request.instance()
     known = {file.name for file in audit_files.of_instance(request.service.settings, instance.id)}
     _check_known(request.body.file_names, known)
     accepted = request.service.submit.start(operations.DELETE, request.target, request.body)
-    return {"job_id": accepted.job.id}
+    return JobId(job_id=accepted.job.id)
 
 
-def list_streams(request: Request[LtsQuery, Nothing]) -> dict[str, Any]:
+def list_streams(request: Request[LtsQuery, Nothing]) -> LtsConfigsAnswer:
     """One page of the project's instances, and where their logs go as well."""
     query = request.query
     with request.service.database.read() as connection:
@@ -133,13 +143,12 @@ def list_streams(request: Request[LtsQuery, Nothing]) -> dict[str, Any]:
         )
         loaded = instances.load_all(connection, [head.id for head in heads])
     by_id = {instance.id: instance for instance in loaded}
-    return {
-        "instance_lts_configs": [_streams(by_id[head.id]) for head in heads],
-        "total_count": total,
-    }
+    return LtsConfigsAnswer(
+        instance_lts_configs=[_streams(by_id[head.id]) for head in heads], total_count=total
+    )
 
 
-def to_streams(request: Request[Nothing, LtsConfigsBody]) -> dict[str, Any]:
+def to_streams(request: Request[Nothing, LtsConfigsBody]) -> Nothing:
     """Have logs go to streams. Raises DdsError: 404 for an instance, 400 for a group or a stream
     that the project does not have; then nothing changes."""
     logs = request.body.lts_configs
@@ -149,7 +158,7 @@ def to_streams(request: Request[Nothing, LtsConfigsBody]) -> dict[str, Any]:
     return _edit_all(request, logs, operations.TO_STREAM)
 
 
-def to_no_streams(request: Request[Nothing, LtsLogsBody]) -> dict[str, Any]:
+def to_no_streams(request: Request[Nothing, LtsLogsBody]) -> Nothing:
     """Have logs go to no stream any more. Raises DdsError 404 for an instance that the project does
     not have; then nothing changes."""
     return _edit_all(request, request.body.lts_configs, operations.TO_NO_STREAM)
@@ -165,7 +174,7 @@ def _check_stream(connection: Connection, project_id: str, log: LogToStream) -> 
 
 def _edit_all(
     request: Request[Any, Any], logs: Sequence[LogOfInstance], edit: Edit[Any]
-) -> dict[str, Any]:
+) -> Nothing:
     service = request.service
     with service.database.read() as connection:
         for log in logs:
@@ -174,42 +183,40 @@ def _edit_all(
     for log in logs:
         service.submit.edit(edit, Target(request.project_id, log.instance_id, request.path), log)
         service.forwarder.refresh(log.instance_id)
-    return {}
+    return Nothing()
 
 
-def _streams(instance: Instance) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "instance": {
-            "id": instance.id,
-            "name": instance.name,
-            "mode": _MODES[instance.mode],
-            "datastore": {"type": _DATASTORE, "version": instance.version},
-            "status": str(instance.status),
-            "enterprise_project_id": instance.request.get("enterprise_project_id", "0"),
-            "actions": [instance.action] if instance.action else [],
-        }
-    }
+def _streams(instance: Instance) -> InstanceLtsConfigs:
+    shown = LtsInstance(
+        id=instance.id,
+        name=instance.name,
+        mode=_MODES[instance.mode],
+        datastore=Datastore(type=_DATASTORE, version=instance.version),
+        status=instance.status,
+        enterprise_project_id=instance.request.get("enterprise_project_id", "0"),
+        actions=[instance.action] if instance.action else [],
+    )
     stream = audit.stream(instance)
-    if stream is not None:
-        config = {
-            "log_type": AUDIT_LOG,
-            "lts_group_id": stream.group_id,
-            "lts_stream_id": stream.stream_id,
-            "enabled": stream.enabled,
-        }
-        shown["lts_configs"] = [config]
-    return shown
+    if stream is None:
+        return InstanceLtsConfigs(instance=shown)
+    config = LtsConfig(
+        log_type=AUDIT_LOG,
+        lts_group_id=stream.group_id,
+        lts_stream_id=stream.stream_id,
+        enabled=stream.enabled,
+    )
+    return InstanceLtsConfigs(instance=shown, lts_configs=[config])
 
 
-def _item(file: AuditFile) -> dict[str, Any]:
-    return {
-        "id": file.id,
-        "name": file.name,
-        "size": file.size,
-        "node_id": file.node_id,
-        "start_time": _time(file.start),
-        "end_time": _time(file.end),
-    }
+def _item(file: AuditFile) -> AuditLogItem:
+    return AuditLogItem(
+        id=file.id,
+        name=file.name,
+        size=file.size,
+        node_id=file.node_id,
+        start_time=_time(file.start),
+        end_time=_time(file.end),
+    )
 
 
 def _check_known(asked: list[str], known: set[str]) -> None:

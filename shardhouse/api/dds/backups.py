@@ -1,7 +1,7 @@
 """Backups, as the DDS API writes them."""
 
 from datetime import UTC, datetime
-from typing import Any
+from operator import attrgetter
 
 from shardhouse import error_codes as codes
 from shardhouse.api.dds import wire
@@ -10,11 +10,15 @@ from shardhouse.contract.backups import (
     INCREMENTAL,
     BackupBody,
     BackupIdsBody,
+    BackupItem,
+    BackupsAnswer,
     BackupsQuery,
+    BackupStarted,
     RecoveryBody,
     StopBody,
 )
-from shardhouse.contract.call import Nothing
+from shardhouse.contract.call import JobId, Nothing
+from shardhouse.contract.instances import Datastore
 from shardhouse.domain.backup import Backup, BackupStatus
 from shardhouse.domain.model import Instance
 from shardhouse.errors import bad_parameter, instance_not_found
@@ -26,15 +30,15 @@ from shardhouse.workflows import incrementals, restore_points
 from shardhouse.workflows.incrementals import Incremental
 
 
-def create_backup(request: Request[Nothing, BackupBody]) -> dict[str, Any]:
+def create_backup(request: Request[Nothing, BackupBody]) -> BackupStarted:
     """Start a manual backup."""
     target = Target(request.project_id, request.body.instance_id, request.path)
     accepted = request.service.submit.start(back_up.BACK_UP, target, request.body)
     job = accepted.job
-    return {"job_id": job.id, "backup_id": job.arguments["backup_id"]}
+    return BackupStarted(job_id=job.id, backup_id=job.arguments["backup_id"])
 
 
-def list_backups(request: Request[BackupsQuery, Nothing]) -> dict[str, Any]:
+def list_backups(request: Request[BackupsQuery, Nothing]) -> BackupsAnswer:
     """One page; of incremental backups only where they are asked for, as documented. Raises
     DdsError 400 for times of which one is missing, or that are the wrong way round, and for
     incremental backups of no instance."""
@@ -71,10 +75,10 @@ def list_backups(request: Request[BackupsQuery, Nothing]) -> dict[str, Any]:
         owners = instances.load_all(connection, sorted({one.instance_id for one in found}))
     by_id = {instance.id: instance for instance in owners}
     items = [_item(backup, by_id[backup.instance_id]) for backup in found]
-    return {"backups": items, "total_count": total}
+    return BackupsAnswer(backups=items, total_count=total)
 
 
-def _incremental(request: Request[BackupsQuery, Nothing]) -> dict[str, Any]:
+def _incremental(request: Request[BackupsQuery, Nothing]) -> BackupsAnswer:
     """One page of the incremental backups of an instance."""
     query, context = request.query, request.service.context
     if not query.instance_id:
@@ -82,40 +86,40 @@ def _incremental(request: Request[BackupsQuery, Nothing]) -> dict[str, Any]:
     with request.service.database.read() as connection:
         owner = instances.find(connection, request.project_id, query.instance_id)
     if owner is None:
-        return {"backups": [], "total_count": 0}
+        return BackupsAnswer(backups=[], total_count=0)
     items = [_incremental_item(one, owner) for one in incrementals.of_instance(context, owner)]
     matching = [
         item
         for item in items
-        if query.backup_id in ("", item["id"])
-        and query.backup_status in ("", item["status"])
-        and query.mode in ("", item["instance_mode"])
-        and query.backup_name in item["name"]
-        and query.backup_description in item["description"]
-        and query.instance_name in item["instance_name"]
+        if query.backup_id in ("", item.id)
+        and query.backup_status in ("", item.status)
+        and query.mode in ("", item.instance_mode)
+        and query.backup_name in item.name
+        and query.backup_description in item.description
+        and query.instance_name in item.instance_name
         and (
             query.begin_time is None
-            or _time(query.begin_time) <= item["begin_time"] <= _time(query.end_time)
+            or _time(query.begin_time) <= item.begin_time <= _time(query.end_time)
         )
     ]
-    matching.sort(key=lambda item: item[query.order_field], reverse=query.order_rule == "desc")
+    matching.sort(key=attrgetter(query.order_field), reverse=query.order_rule == "desc")
     page = matching[query.offset : query.offset + query.limit]
-    return {"backups": page, "total_count": len(matching)}
+    return BackupsAnswer(backups=page, total_count=len(matching))
 
 
-def delete_one(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def delete_one(request: Request[Nothing, Nothing]) -> JobId:
     """Start deleting one backup."""
     (job,) = request.service.submit.delete_backups(request.project_id, [request.path["backup_id"]])
-    return {"job_id": job.id}
+    return JobId(job_id=job.id)
 
 
-def delete_backups(request: Request[Nothing, BackupIdsBody]) -> dict[str, Any]:
+def delete_backups(request: Request[Nothing, BackupIdsBody]) -> Nothing:
     """Start deleting several backups."""
     request.service.submit.delete_backups(request.project_id, request.body.backup_ids)
-    return {}
+    return Nothing()
 
 
-def recover(request: Request[Nothing, RecoveryBody]) -> dict[str, Any]:
+def recover(request: Request[Nothing, RecoveryBody]) -> JobId:
     """Start replacing an instance's data by that of a restore point."""
     service, body = request.service, request.body
     with service.database.read() as connection:
@@ -124,68 +128,69 @@ def recover(request: Request[Nothing, RecoveryBody]) -> dict[str, Any]:
     point = restore_points.of_source(service.context, request.project_id, body.source)
     target = Target(request.project_id, body.target.instance_id, request.path)
     accepted = service.submit.start(restore.IN_PLACE, target, restore.Wanted(point))
-    return {"job_id": accepted.job.id}
+    return JobId(job_id=accepted.job.id)
 
 
-def stop_backup(request: Request[Nothing, StopBody]) -> dict[str, Any]:
+def stop_backup(request: Request[Nothing, StopBody]) -> JobId:
     """Stop making a backup."""
     job_id = request.service.submit.stop_backup(request.project_id, request.path["backup_id"])
-    return {"job_id": job_id}
+    return JobId(job_id=job_id)
 
 
-def verify_backup(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def verify_backup(request: Request[Nothing, Nothing]) -> JobId:
     """Start verifying a backup."""
     job = request.service.submit.verify_backup(request.project_id, request.path["backup_id"])
-    return {"job_id": job.id}
+    return JobId(job_id=job.id)
 
 
-def _incremental_item(one: Incremental, owner: Instance) -> dict[str, Any]:
+def _incremental_item(one: Incremental, owner: Instance) -> BackupItem:
     begin = datetime.fromtimestamp(one.start / 1000, UTC)
     end = datetime.fromtimestamp(one.end / 1000, UTC)
-    return _of_owner(owner) | {
-        "id": one.id,
-        "name": f"incremental-{begin:%Y%m%d-%H%M%S}",
-        "instance_id": owner.id,
-        "instance_name": owner.name,
-        "datastore": {"type": wire.DATASTORE, "version": owner.version},
-        "type": INCREMENTAL,
-        "begin_time": _time(begin),
-        "end_time": _time(end),
-        "status": str(BackupStatus.COMPLETED),
-        "size": -(-one.size // 1024),
-        "description": "",
-        "instance_mode": str(owner.mode),
-        "backup_method": INCREMENTAL,
-        "deletable": False,
-    }
+    return BackupItem(
+        instance_status=owner.status,
+        is_instance_restoring=_is_restoring(owner),
+        kms_enable=False,
+        id=one.id,
+        name=f"incremental-{begin:%Y%m%d-%H%M%S}",
+        instance_id=owner.id,
+        instance_name=owner.name,
+        datastore=Datastore(type=wire.DATASTORE, version=owner.version),
+        type=INCREMENTAL,
+        begin_time=_time(begin),
+        end_time=_time(end),
+        status=BackupStatus.COMPLETED,
+        size=-(-one.size // 1024),
+        description="",
+        instance_mode=owner.mode,
+        backup_method=INCREMENTAL,
+        deletable=False,
+    )
 
 
-def _item(backup: Backup, owner: Instance) -> dict[str, Any]:
-    return _of_owner(owner) | {
-        "id": backup.id,
-        "name": backup.name,
-        "instance_id": backup.instance_id,
-        "instance_name": backup.instance_name,
-        "datastore": {"type": wire.DATASTORE, "version": backup.version},
-        "type": str(backup.type),
-        "begin_time": _time(backup.begin_time),
-        "end_time": _time(backup.end_time),
-        "status": str(backup.status),
-        "size": -(-backup.size // 1024),
-        "description": backup.description,
-        "instance_mode": str(backup.mode),
-        "backup_method": "Physical",
-        "deletable": not delete_backup.refusal(backup, owner),
-    }
+def _item(backup: Backup, owner: Instance) -> BackupItem:
+    return BackupItem(
+        instance_status=owner.status,
+        is_instance_restoring=_is_restoring(owner),
+        kms_enable=False,
+        id=backup.id,
+        name=backup.name,
+        instance_id=backup.instance_id,
+        instance_name=backup.instance_name,
+        datastore=Datastore(type=wire.DATASTORE, version=backup.version),
+        type=backup.type,
+        begin_time=_time(backup.begin_time),
+        end_time=_time(backup.end_time),
+        status=backup.status,
+        size=-(-backup.size // 1024),
+        description=backup.description,
+        instance_mode=backup.mode,
+        backup_method="Physical",
+        deletable=not delete_backup.refusal(backup, owner),
+    )
 
 
-def _of_owner(owner: Instance) -> dict[str, Any]:
-    """What is the same for all backups of an instance."""
-    return {
-        "instance_status": str(owner.status),
-        "is_instance_restoring": owner.action in (restore.IN_PLACE.action, restore.TO_NEW.action),
-        "kms_enable": False,
-    }
+def _is_restoring(owner: Instance) -> bool:
+    return owner.action in (restore.IN_PLACE.action, restore.TO_NEW.action)
 
 
 def _time(moment: datetime | None) -> str:

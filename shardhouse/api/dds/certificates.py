@@ -1,13 +1,11 @@
 """Certificates that clients of an instance should trust, at links that need no token."""
 
-from typing import Any
-
 from fastapi.responses import Response
 
 from shardhouse.api.dds import links
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.call import Nothing
-from shardhouse.contract.changes import DOWNLOAD_CERTIFICATE
+from shardhouse.contract.changes import DOWNLOAD_CERTIFICATE, CertificateItem, CertificatesAnswer
 from shardhouse.contract.links import LinkQuery
 from shardhouse.domain.model import Status
 from shardhouse.errors import instance_not_found
@@ -16,14 +14,14 @@ from shardhouse.store import instances
 CATEGORY = "international"
 
 
-def list_certificates(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def list_certificates(request: Request[Nothing, Nothing]) -> CertificatesAnswer:
     """One link, good for a quarter of an hour, to the certificates of the instance's authorities:
     there are two while one replaces the other."""
     instance = request.instance()
     if not instance.ssl:
-        return {"certs": []}
+        return CertificatesAnswer(certs=[])
     url, _ = links.link(request.service, DOWNLOAD_CERTIFICATE, instance_id=instance.id)
-    return {"certs": [{"category": CATEGORY, "download_link": url}]}
+    return CertificatesAnswer(certs=[CertificateItem(category=CATEGORY, download_link=url)])
 
 
 def download_certificate(request: Request[LinkQuery, Nothing]) -> Response:

@@ -10,14 +10,31 @@ from sqlalchemy import Connection
 from shardhouse import error_codes as codes
 from shardhouse.api.dds import wire
 from shardhouse.api.endpoint import Request
-from shardhouse.contract.call import Nothing
+from shardhouse.contract.call import JobId, Nothing
 from shardhouse.contract.configurations import (
+    ApplicableAnswer,
+    ApplicableItem,
+    ApplicationItem,
+    ApplicationsAnswer,
     ApplyBody,
+    ChangeItem,
+    ChangesAnswer,
     CompareBody,
+    ConfigurationAnswer,
+    ConfigurationsAnswer,
+    CopyAnswer,
     CopyBody,
     CreateConfigurationBody,
+    DifferenceItem,
+    DifferencesAnswer,
+    EntityItem,
+    ExistsAnswer,
     NameQuery,
     PageQuery,
+    ParameterItem,
+    ParametersAnswer,
+    Template,
+    TemplateItem,
     UpdateConfigurationBody,
 )
 from shardhouse.domain import configuration, parameters, rules
@@ -39,23 +56,21 @@ SUCCESS, FAILED = "SUCCESS", "FAILED"
 _ROUTED = (NodeType.MONGOS, NodeType.SHARD, NodeType.CONFIG, NodeType.SHARD_READONLY)
 
 
-def list_configurations(request: Request[PageQuery, Nothing]) -> dict[str, Any]:
+def list_configurations(request: Request[PageQuery, Nothing]) -> ConfigurationsAnswer:
     """One page: the system's templates, then the project's."""
     with request.service.database.read() as connection:
         own = configurations.listed(connection, request.project_id)
     found = (*_systems(request), *own)
     items = [
-        _head(one) | {"node_type": str(one.node_type), "user_defined": one.user_defined}
+        TemplateItem(**_head(one), node_type=one.node_type, user_defined=one.user_defined)
         for one in page(found, request.query)
     ]
-    return {
-        "configurations": items,
-        "total_count": len(found),
-        "quota": configuration.QUOTA,
-    }
+    return ConfigurationsAnswer(
+        configurations=items, total_count=len(found), quota=configuration.QUOTA
+    )
 
 
-def create(request: Request[Nothing, CreateConfigurationBody]) -> dict[str, Any]:
+def create(request: Request[Nothing, CreateConfigurationBody]) -> ConfigurationAnswer:
     """A new template. Raises DdsError 400 for a name that is taken, an unknown entity, and values
     that such nodes do not take."""
     body = request.body
@@ -76,19 +91,19 @@ def create(request: Request[Nothing, CreateConfigurationBody]) -> dict[str, Any]
             updated_at=now(),
         )
         configurations.add(connection, made)
-    return {"configuration": _head(made)}
+    return ConfigurationAnswer(configuration=Template(**_head(made)))
 
 
-def show(request: Request[Any, Nothing]) -> dict[str, Any]:
+def show(request: Request[Any, Nothing]) -> ParametersAnswer:
     """A template with its parameters."""
     with request.service.database.read() as connection:
         found = _found(request, connection)
     rows = _rows(request.service.context, found)
     items = [item(one, found.values.get(one.name, one.default)) for one in rows]
-    return _head(found) | {"parameters": items}
+    return ParametersAnswer(**_head(found), parameters=items)
 
 
-def update(request: Request[Nothing, UpdateConfigurationBody]) -> dict[str, Any]:
+def update(request: Request[Nothing, UpdateConfigurationBody]) -> Nothing:
     """Change a template. Raises DdsError 400 for the system's, a name that is taken, and values
     that its nodes do not take."""
     body = request.body
@@ -107,10 +122,10 @@ def update(request: Request[Nothing, UpdateConfigurationBody]) -> dict[str, Any]
             updated_at=now(),
         )
         configurations.change(connection, new, parameters.differences(old.values, new.values))
-    return {}
+    return Nothing()
 
 
-def delete(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def delete(request: Request[Nothing, Nothing]) -> Nothing:
     """Delete a template. Raises DdsError 400 for the system's, and while it is applied."""
     with request.service.database.write() as connection:
         found = _own(request, connection)
@@ -122,10 +137,10 @@ def delete(request: Request[Nothing, Nothing]) -> dict[str, Any]:
                     f"{instance.id}. Apply another one there first.",
                 )
         configurations.remove(connection, found.id)
-    return {}
+    return Nothing()
 
 
-def copy(request: Request[Nothing, CopyBody]) -> dict[str, Any]:
+def copy(request: Request[Nothing, CopyBody]) -> CopyAnswer:
     """Copy a template. Raises DdsError 400 for the system's, and for a name that is taken."""
     with request.service.database.write() as connection:
         made = replace(
@@ -137,19 +152,19 @@ def copy(request: Request[Nothing, CopyBody]) -> dict[str, Any]:
             updated_at=now(),
         )
         configurations.add(connection, made)
-    return {"configuration_id": made.id}
+    return CopyAnswer(configuration_id=made.id)
 
 
-def reset(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def reset(request: Request[Nothing, Nothing]) -> Nothing:
     """Give a template the defaults. Raises DdsError 400 for the system's, which has them."""
     with request.service.database.write() as connection:
         old = _own(request, connection)
         new = replace(old, values={}, updated_at=now())
         configurations.change(connection, new, parameters.differences(old.values, {}))
-    return {}
+    return Nothing()
 
 
-def compare(request: Request[Nothing, CompareBody]) -> dict[str, Any]:
+def compare(request: Request[Nothing, CompareBody]) -> DifferencesAnswer:
     """Where two templates differ. Raises DdsError 400 for those of different types."""
     body = request.body
     with request.service.database.read() as connection:
@@ -163,39 +178,39 @@ def compare(request: Request[Nothing, CompareBody]) -> dict[str, Any]:
         )
     context = request.service.context
     rows = [one for one in _rows(context, source) if one in _rows(context, target)]
-    return {
-        "differences": [
-            {"parameter_name": one.name, "source_value": one.old, "target_value": one.new}
+    return DifferencesAnswer(
+        differences=[
+            DifferenceItem(parameter_name=one.name, source_value=one.old, target_value=one.new)
             for one in parameters.differences(source.values, target.values, rows)
         ]
-    }
+    )
 
 
-def validate_name(request: Request[NameQuery, Nothing]) -> dict[str, Any]:
+def validate_name(request: Request[NameQuery, Nothing]) -> ExistsAnswer:
     """Whether a name is taken."""
     with request.service.database.read() as connection:
         own = configurations.exists(connection, request.project_id, request.query.name)
-    return {"is_existed": own or _is_system(request, request.query.name)}
+    return ExistsAnswer(is_existed=own or _is_system(request, request.query.name))
 
 
-def list_applicable(request: Request[PageQuery, Nothing]) -> dict[str, Any]:
+def list_applicable(request: Request[PageQuery, Nothing]) -> ApplicableAnswer:
     """One page of the instances that a template is for."""
     with request.service.database.read() as connection:
         template = _found(request, connection)
         owned = instances.of_project(connection, request.project_id)
     fitting = [(one, configuration.applicable(one, template)) for one in owned]
     items = [
-        {
-            "instance_id": instance.id,
-            "instance_name": instance.name,
-            "entities": [{"entity_id": one.id, "entity_name": one.name} for one in entities],
-        }
+        ApplicableItem(
+            instance_id=instance.id,
+            instance_name=instance.name,
+            entities=[EntityItem(entity_id=one.id, entity_name=one.name) for one in entities],
+        )
         for instance, entities in page([pair for pair in fitting if pair[1]], request.query)
     ]
-    return {"instances": items}
+    return ApplicableAnswer(instances=items)
 
 
-def apply(request: Request[Nothing, ApplyBody]) -> dict[str, Any]:
+def apply(request: Request[Nothing, ApplyBody]) -> JobId:
     """Apply a template, by a job for each instance, of which the first is answered. Raises DdsError
     400 for entities it is not for, 403 for an instance that is busy; then it is applied nowhere."""
     service, project_id = request.service, request.project_id
@@ -220,59 +235,59 @@ def apply(request: Request[Nothing, ApplyBody]) -> dict[str, Any]:
         )
         for instance_id, (_, ids) in chosen.items()
     ]
-    return {"job_id": accepted[0].job.id}
+    return JobId(job_id=accepted[0].job.id)
 
 
-def list_changes(request: Request[PageQuery, Nothing]) -> dict[str, Any]:
+def list_changes(request: Request[PageQuery, Nothing]) -> ChangesAnswer:
     """What was changed in a template."""
     with request.service.database.read() as connection:
         found = _found(request, connection)
         changed = configurations.changes(connection, found.id, now())
     items = [
-        {
-            "parameter_name": one.name,
-            "old_value": one.old_value,
-            "new_value": one.new_value,
-            "updated_at": wire.zoned(one.changed_at),
-        }
+        ChangeItem(
+            parameter_name=one.name,
+            old_value=one.old_value,
+            new_value=one.new_value,
+            updated_at=wire.zoned(one.changed_at),
+        )
         for one in page(changed, request.query)
     ]
-    return {"histories": items, "total_count": len(changed)}
+    return ChangesAnswer(histories=items, total_count=len(changed))
 
 
-def list_applications(request: Request[PageQuery, Nothing]) -> dict[str, Any]:
+def list_applications(request: Request[PageQuery, Nothing]) -> ApplicationsAnswer:
     """Where a template was applied, or failed to be."""
     with request.service.database.read() as connection:
         found = _found(request, connection)
         ended = recent(connection, request.project_id, [set_parameters.APPLY_ACTION])
     applied = [one for one in ended if one.arguments["configuration_id"] == found.id]
     items = [
-        {
-            "instance_id": job.instance_id,
-            "instance_name": job.instance_name,
-            "applied_at": wire.zoned(job.ended_at),
-            "apply_result": result(job),
-            "failure_reason": job.fail_reason or "",
-        }
+        ApplicationItem(
+            instance_id=job.instance_id,
+            instance_name=job.instance_name,
+            applied_at=wire.zoned(job.ended_at),
+            apply_result=result(job),
+            failure_reason=job.fail_reason or "",
+        )
         for job in page(applied, request.query)
     ]
-    return {"histories": items, "total_count": len(applied)}
+    return ApplicationsAnswer(histories=items, total_count=len(applied))
 
 
 # What calls on instances share with these
 
 
-def item(parameter: Parameter, value: str) -> dict[str, Any]:
+def item(parameter: Parameter, value: str) -> ParameterItem:
     """A parameter with a value."""
-    return {
-        "name": parameter.name,
-        "value": value,
-        "value_range": parameter.value_range,
-        "restart_required": parameter.restart_required,
-        "readonly": False,
-        "type": str(parameter.kind),
-        "description": parameter.description,
-    }
+    return ParameterItem(
+        name=parameter.name,
+        value=value,
+        value_range=parameter.value_range,
+        restart_required=parameter.restart_required,
+        readonly=False,
+        type=parameter.kind,
+        description=parameter.description,
+    )
 
 
 def datastore(version: str, node_type: NodeType) -> dict[str, str]:
@@ -299,7 +314,8 @@ def result(job: Job) -> str:
     return SUCCESS if job.status is JobStatus.COMPLETED else FAILED
 
 
-def _head(found: Configuration) -> dict[str, Any]:
+def _head(found: Configuration) -> dict[str, str]:
+    """What all answers say of a template."""
     return {
         "id": found.id,
         "name": found.name,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 
 from fastapi.responses import StreamingResponse
 
@@ -17,6 +16,9 @@ from shardhouse.contract.backups import (
     CLOSE,
     DOWNLOAD_FILE,
     OPEN,
+    DownloadItem,
+    DownloadLinks,
+    DownloadPolicy,
     DownloadPolicyBody,
     DownloadQuery,
     NamedDownloadPolicyBody,
@@ -33,7 +35,7 @@ _OPLOG = "oplog.bson"
 its oplog, one after another."""
 
 
-def list_links(request: Request[DownloadQuery, Nothing]) -> dict[str, Any]:
+def list_links(request: Request[DownloadQuery, Nothing]) -> DownloadLinks:
     """Links to a backup's files. Raises DdsError: 400 for a backup that does not exist, is not
     complete or is of another instance, 403 where the project's policy is `close`."""
     service, query = request.service, request.query
@@ -53,16 +55,16 @@ def list_links(request: Request[DownloadQuery, Nothing]) -> dict[str, Any]:
             service, DOWNLOAD_FILE, backup_id=backup.id, group_id=one.group_id
         )
         files.append(
-            {
-                "name": _file_name(backup.name, one),
-                "size": -(-_size(one) // 1024),
-                "download_link": url,
-                "link_expired_time": expires.strftime("%Y-%m-%dT%H:%M:%S+0000"),
-                "group_id": one.group_id,
-                "group_name": one.name,
-            }
+            DownloadItem(
+                name=_file_name(backup.name, one),
+                size=-(-_size(one) // 1024),
+                download_link=url,
+                link_expired_time=expires.strftime("%Y-%m-%dT%H:%M:%S+0000"),
+                group_id=one.group_id,
+                group_name=one.name,
+            )
         )
-    return {"files": files, "bucket": service.settings.backup_url}
+    return DownloadLinks(files=files, bucket=service.settings.backup_url)
 
 
 def download(request: Request[LinkQuery, Nothing]) -> StreamingResponse:
@@ -84,32 +86,32 @@ def download(request: Request[LinkQuery, Nothing]) -> StreamingResponse:
     return StreamingResponse(_content(archive, wanted), 200, headers, "application/x-tar")
 
 
-def show_policy(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def show_policy(request: Request[Nothing, Nothing]) -> DownloadPolicy:
     """The project's policy."""
     with request.service.database.read() as connection:
         policy = project_policies.load(connection, request.project_id, project_policies.DOWNLOADS)
     action = OPEN if policy is None else policy["action"]
-    return {"id": request.project_id, "action": action}
+    return DownloadPolicy(id=request.project_id, action=action)
 
 
-def save_policy(request: Request[Nothing, DownloadPolicyBody]) -> dict[str, Any]:
+def save_policy(request: Request[Nothing, DownloadPolicyBody]) -> Nothing:
     """Set the project's policy."""
     return _keep(request.service, request.project_id, request.body.action)
 
 
-def update_policy(request: Request[Nothing, NamedDownloadPolicyBody]) -> dict[str, Any]:
+def update_policy(request: Request[Nothing, NamedDownloadPolicyBody]) -> Nothing:
     """Set the project's policy. Raises DdsError 400 for the id of another one."""
     if request.body.id != request.project_id:
         raise bad_parameter("id", f"{request.project_id} is the policy's, got {request.body.id}")
     return _keep(request.service, request.project_id, request.body.action)
 
 
-def _keep(service: Service, project_id: str, action: str) -> dict[str, Any]:
+def _keep(service: Service, project_id: str, action: str) -> Nothing:
     with service.database.write() as connection:
         project_policies.keep(
             connection, project_id, project_policies.DOWNLOADS, {"action": action}
         )
-    return {}
+    return Nothing()
 
 
 def _file_name(backup: str, one: SetBackup) -> str:

@@ -5,10 +5,8 @@ from fastapi.responses import JSONResponse, Response
 from shardhouse.api.dds import wire
 from shardhouse.api.dds.state import ENGINE_HEADER
 from shardhouse.api.endpoint import Request
-from shardhouse.contract.backups import NewFromBackup
 from shardhouse.contract.call import Nothing
 from shardhouse.contract.instances import CreateBody, InstancesQuery
-from shardhouse.contract.parsing import parse
 from shardhouse.store import instances
 from shardhouse.store.instances import Filter
 
@@ -16,16 +14,15 @@ from shardhouse.store.instances import Filter
 def create_instance(request: Request[Nothing, CreateBody]) -> JSONResponse:
     """Store and start a creation; the answer does not wait for it. With a `restore_point` the
     instance gets the data of a backup."""
-    submit = request.service.submit
-    if request.body.restore_point is None:
+    submit, source = request.service.submit, request.body.restore_point
+    if source is None:
         accepted = submit.create(request.project_id, request.raw)
     else:
-        point = parse(NewFromBackup, {"restore_point": request.body.restore_point}).restore_point
-        accepted = submit.restore_new(project_id=request.project_id, body=request.raw, source=point)
+        accepted = submit.restore_new(request.project_id, request.raw, source)
     instance = accepted.instance
     headers = {ENGINE_HEADER: instance.engine_version}
     answer = wire.create_answer(instance, accepted.job)
-    return JSONResponse(answer, request.call.success, headers)
+    return JSONResponse(answer.model_dump(mode="json"), request.call.success, headers)
 
 
 def list_instances(request: Request[InstancesQuery, Nothing]) -> Response:

@@ -1,13 +1,21 @@
 """Jobs: what became of an operation, and those that wait for their time."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from shardhouse import error_codes as codes
 from shardhouse.api.dds import wire
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.call import Nothing
-from shardhouse.contract.jobs import MOST_DAYS, STATUSES, JobQuery, JobsQuery, ScheduledQuery
+from shardhouse.contract.jobs import (
+    MOST_DAYS,
+    STATUSES,
+    JobAnswer,
+    JobQuery,
+    JobsAnswer,
+    JobsQuery,
+    ScheduledAnswer,
+    ScheduledQuery,
+)
 from shardhouse.domain.model import JobStatus
 from shardhouse.errors import DdsError, bad_parameter
 from shardhouse.operations import delete
@@ -16,7 +24,7 @@ from shardhouse.store import instances, jobs
 DEFAULT_DAYS = 7
 
 
-def show_job(request: Request[JobQuery, Nothing]) -> dict[str, Any]:
+def show_job(request: Request[JobQuery, Nothing]) -> JobAnswer:
     """One job. Jobs of an instance that is gone answer 400 DBS.200543, which the Huawei Terraform
     provider expects. The deleting job itself stays visible, so that a client can wait for it, as do
     those about its backups, which outlive it."""
@@ -34,7 +42,7 @@ def show_job(request: Request[JobQuery, Nothing]) -> dict[str, Any]:
     return wire.job_answer(job)
 
 
-def list_jobs(request: Request[JobsQuery, Nothing]) -> dict[str, Any]:
+def list_jobs(request: Request[JobsQuery, Nothing]) -> JobsAnswer:
     """One page of the jobs of a time. Raises DdsError 400 for a time that is too long or ends
     before it starts."""
     query = request.query
@@ -54,10 +62,10 @@ def list_jobs(request: Request[JobsQuery, Nothing]) -> dict[str, Any]:
             offset=query.offset,
             limit=query.limit,
         )
-    return {"jobs": [wire.job_item(job) for job in found], "total_count": total}
+    return JobsAnswer(jobs=[wire.job_item(job) for job in found], total_count=total)
 
 
-def list_scheduled(request: Request[ScheduledQuery, Nothing]) -> dict[str, Any]:
+def list_scheduled(request: Request[ScheduledQuery, Nothing]) -> ScheduledAnswer:
     """Jobs that wait, or waited, for a maintenance window; of the last seven days by default."""
     query = request.query
     until = query.end_time or datetime.now(UTC)
@@ -75,10 +83,10 @@ def list_scheduled(request: Request[ScheduledQuery, Nothing]) -> dict[str, Any]:
     states = {instance.id: str(instance.status) for instance in owners}
     page = found[query.offset : query.offset + query.limit]
     items = [wire.scheduled_item(job, states.get(job.instance_id, "")) for job in page]
-    return {"schedules": items, "total_count": len(found)}
+    return ScheduledAnswer(schedules=items, total_count=len(found))
 
 
-def cancel_scheduled(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def cancel_scheduled(request: Request[Nothing, Nothing]) -> Nothing:
     """Cancel a job that has not started."""
     request.service.submit.cancel(request.project_id, request.path["job_id"])
-    return {}
+    return Nothing()

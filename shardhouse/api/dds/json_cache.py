@@ -63,7 +63,7 @@ class InstanceJsonCache:
         sharded = instance.mode is Mode.SHARDING
         newer = upgrades.patch_available(instance.engine_version, offered, sharded=sharded)
         item = wire.instance_item(instance, self._memory_scale, patch_available=newer)
-        return json.dumps(item, separators=(",", ":")).encode()
+        return json.dumps(item.model_dump(mode="json"), separators=(",", ":")).encode()
 
     def _keep(self, fresh: dict[str, tuple[int, bytes]]) -> None:
         with self._lock:

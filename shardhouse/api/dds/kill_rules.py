@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -16,6 +15,8 @@ from shardhouse.contract.kill_rules import (
     MOST_RULES,
     RuleBody,
     RuleIdsBody,
+    RuleItem,
+    RulesAnswer,
     RulesQuery,
     SwitchRulesBody,
 )
@@ -27,17 +28,17 @@ from shardhouse.store import kill_rules
 from shardhouse.workflows.context import now
 
 
-def list_rules(request: Request[RulesQuery, Nothing]) -> dict[str, Any]:
+def list_rules(request: Request[RulesQuery, Nothing]) -> RulesAnswer:
     """A page of an instance's rules."""
     query, instance = request.query, request.instance()
     with request.service.database.read() as connection:
         found = kill_rules.of_instance(connection, instance.id)
     chosen = [one for one in found if _is_wanted(query, one)]
     page = chosen[query.offset : query.offset + query.limit]
-    return {"rules": [_item(one) for one in page], "total_count": len(chosen)}
+    return RulesAnswer(rules=[_item(one) for one in page], total_count=len(chosen))
 
 
-def create_rule(request: Request[Nothing, RuleBody]) -> dict[str, Any]:
+def create_rule(request: Request[Nothing, RuleBody]) -> Nothing:
     """Make a rule, which is disabled at first. Raises DdsError 400 for one without a limit, with
     nodes that the instance does not have, and beyond 10 of an instance."""
     instance = request.ready_instance()
@@ -49,7 +50,7 @@ def create_rule(request: Request[Nothing, RuleBody]) -> dict[str, Any]:
                 f"Instance {instance.id} has {MOST_RULES} rules already; delete one first.",
             )
         kill_rules.add(connection, rule)
-    return {}
+    return Nothing()
 
 
 def planned(instance: Instance, body: RuleBody) -> KillRule:
@@ -77,16 +78,16 @@ def planned(instance: Instance, body: RuleBody) -> KillRule:
     )
 
 
-def switch_rules(request: Request[Nothing, SwitchRulesBody]) -> dict[str, Any]:
+def switch_rules(request: Request[Nothing, SwitchRulesBody]) -> Nothing:
     """Enable or disable rules; all or none. Raises DdsError 400 for one that does not exist."""
     body, instance = request.body, request.ready_instance()
     with request.service.database.write() as connection:
         _named(connection, instance, body.ids)
         kill_rules.switch(connection, body.ids, on=body.action == ENABLE)
-    return {}
+    return Nothing()
 
 
-def delete_rules(request: Request[Nothing, RuleIdsBody]) -> dict[str, Any]:
+def delete_rules(request: Request[Nothing, RuleIdsBody]) -> Nothing:
     """Delete rules; all or none. Raises DdsError: 400 for one that does not exist, 403 for one that
     is enabled."""
     body, instance = request.body, request.ready_instance()
@@ -98,7 +99,7 @@ def delete_rules(request: Request[Nothing, RuleIdsBody]) -> dict[str, Any]:
                 f"Rules that are enabled cannot be deleted: {', '.join(working)}. Disable them.",
             )
         kill_rules.remove(connection, body.ids)
-    return {}
+    return Nothing()
 
 
 def _named(connection: Connection, instance: Instance, ids: Sequence[str]) -> list[KillRule]:
@@ -120,16 +121,16 @@ def _is_wanted(query: RulesQuery, rule: KillRule) -> bool:
     )
 
 
-def _item(rule: KillRule) -> dict[str, Any]:
-    return {
-        "id": rule.id,
-        "operation_types": ",".join(rule.operation_types),
-        "status": ENABLED if rule.enabled else DISABLED,
-        "namespaces": rule.namespace,
-        "client_ips": ",".join(rule.client_ips),
-        "plan_summary": rule.plan_summary,
-        "max_concurrency": rule.max_concurrency,
-        "secs_running": rule.secs_running,
-        "node_type": str(rule.node_type),
-        "killed": rule.killed,
-    }
+def _item(rule: KillRule) -> RuleItem:
+    return RuleItem(
+        id=rule.id,
+        operation_types=",".join(rule.operation_types),
+        status=ENABLED if rule.enabled else DISABLED,
+        namespaces=rule.namespace,
+        client_ips=",".join(rule.client_ips),
+        plan_summary=rule.plan_summary,
+        max_concurrency=rule.max_concurrency,
+        secs_running=rule.secs_running,
+        node_type=rule.node_type,
+        killed=rule.killed,
+    )

@@ -1,7 +1,6 @@
 """Files of nodes' logs: made on demand, and downloaded by links."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from starlette.responses import FileResponse
 
@@ -11,7 +10,7 @@ from shardhouse.api.dds.logs import nodes_with
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.call import Nothing
 from shardhouse.contract.links import LinkQuery
-from shardhouse.contract.logs import DOWNLOAD_FILE, LogFilesBody
+from shardhouse.contract.logs import DOWNLOAD_FILE, LogFileItem, LogFilesAnswer, LogFilesBody
 from shardhouse.domain.model import Node
 from shardhouse.errors import DdsError, instance_not_found
 from shardhouse.logs.lines import Kind
@@ -19,13 +18,13 @@ from shardhouse.store import instances
 from shardhouse.workflows.log_exports import Export, ExportStatus
 
 
-def download_slow(request: Request[Nothing, LogFilesBody]) -> dict[str, Any]:
+def download_slow(request: Request[Nothing, LogFilesBody]) -> LogFilesAnswer:
     """Files of slow operations, or how far they are. Raises DdsError: 404, 400 for a wrong node or
     name."""
     return _files(request, Kind.SLOW)
 
 
-def download_errors(request: Request[Nothing, LogFilesBody]) -> dict[str, Any]:
+def download_errors(request: Request[Nothing, LogFilesBody]) -> LogFilesAnswer:
     """Files of warnings and errors. Raises DdsError as `download_slow` does."""
     return _files(request, Kind.ERROR)
 
@@ -46,7 +45,7 @@ def download(request: Request[LinkQuery, Nothing]) -> FileResponse:
     return FileResponse(path, media_type="application/gzip", filename=name)
 
 
-def _files(request: Request[Nothing, LogFilesBody], kind: Kind) -> dict[str, Any]:
+def _files(request: Request[Nothing, LogFilesBody], kind: Kind) -> LogFilesAnswer:
     body, exports = request.body, request.service.log_exports
     instance = request.instance()
     nodes = {node.id: node for node in nodes_with(instance, kind, body.node_id_list)}
@@ -61,24 +60,24 @@ def _files(request: Request[Nothing, LogFilesBody], kind: Kind) -> dict[str, Any
     else:
         found = [exports.ask(instance, node, kind) for node in nodes.values()]
     items = [_file(request, nodes[export.node_id], export) for export in found]
-    return {"list": items, "status": _status(found), "count": len(items)}
+    return LogFilesAnswer(list=items, status=_status(found), count=len(items))
 
 
-def _file(request: Request[Nothing, LogFilesBody], node: Node, export: Export) -> dict[str, Any]:
+def _file(request: Request[Nothing, LogFilesBody], node: Node, export: Export) -> LogFileItem:
     url = ""
     if export.status is ExportStatus.SUCCESS:
         names = {"instance_id": node.instance_id, "file_name": export.name}
         url, _ = links.link(request.service, DOWNLOAD_FILE, links.VALID_SECONDS, **names)
     updated = int(export.updated.timestamp() * 1000)
-    return {
-        "node_name": node.name,
-        "file_name": export.name,
-        "status": export.status,
-        "file_size": str(-(-export.size // 1024)),
-        "file_link": url,
-        "updated_at": updated,
-        "update_at": updated,
-    }
+    return LogFileItem(
+        node_name=node.name,
+        file_name=export.name,
+        status=export.status,
+        file_size=str(-(-export.size // 1024)),
+        file_link=url,
+        updated_at=updated,
+        update_at=updated,
+    )
 
 
 def _status(found: Sequence[Export]) -> str:

@@ -14,10 +14,18 @@ from shardhouse.contract.logs import (
     BACKWARDS,
     DAYS,
     MOST,
+    ErrorLine,
+    ErrorLinesAnswer,
     ErrorLinesBody,
+    ErrorLogAnswer,
+    ErrorLogItem,
     ErrorLogQuery,
     LogQuery,
+    SlowLine,
+    SlowLinesAnswer,
     SlowLinesBody,
+    SlowLogAnswer,
+    SlowLogItem,
     SlowLogQuery,
 )
 from shardhouse.domain import policy, slow_operations
@@ -37,52 +45,52 @@ _WITHOUT_SLOW_LOG = (GroupType.MONGOS, GroupType.CONFIG)
 Test = Callable[[Found], bool]
 
 
-def list_slow(request: Request[SlowLogQuery, Nothing]) -> dict[str, Any]:
+def list_slow(request: Request[SlowLogQuery, Nothing]) -> SlowLogAnswer:
     """A page of slow operations. Raises DdsError: 404, 400 for a wrong time or node."""
     query = request.query
     instance, found, total = _page(
         request, Kind.SLOW, lambda one: query.type in ("", _operation(one).type)
     )
     names = _names(instance)
-    return {
-        "slow_log_list": [
-            {
-                "node_name": names[one.node_id],
-                "query_sample": json.dumps(one.entry.shown["attr"], ensure_ascii=False),
-                "type": slow.type,
-                "time": f"{slow.took} ms",
-                "lock_time": f"{slow.waited} us",
-                "rows_sent": str(slow.returned),
-                "rows_examined": str(slow.examined),
-                "database": slow.database,
-                "start_time": _time(one).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            }
+    return SlowLogAnswer(
+        slow_log_list=[
+            SlowLogItem(
+                node_name=names[one.node_id],
+                query_sample=json.dumps(one.entry.shown["attr"], ensure_ascii=False),
+                type=slow.type,
+                time=f"{slow.took} ms",
+                lock_time=f"{slow.waited} us",
+                rows_sent=str(slow.returned),
+                rows_examined=str(slow.examined),
+                database=slow.database,
+                start_time=_time(one).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            )
             for one, slow in ((one, _operation(one)) for one in found)
         ],
-        "total_record": total,
-    }
+        total_record=total,
+    )
 
 
-def list_errors(request: Request[ErrorLogQuery, Nothing]) -> dict[str, Any]:
+def list_errors(request: Request[ErrorLogQuery, Nothing]) -> ErrorLogAnswer:
     """A page of warnings and errors. Raises DdsError as `list_slow` does."""
     level = request.query.type
     instance, found, total = _page(request, Kind.ERROR, lambda one: _is_level(one, level))
     names = _names(instance)
-    return {
-        "error_log_list": [
-            {
-                "node_name": names[one.node_id],
-                "level": LEVELS[one.entry.line.severity],
-                "time": _time(one).isoformat(timespec="milliseconds").replace("+00:00", "+0000"),
-                "content": _content(one.entry.shown),
-            }
+    return ErrorLogAnswer(
+        error_log_list=[
+            ErrorLogItem(
+                node_name=names[one.node_id],
+                level=LEVELS[one.entry.line.severity],
+                time=_time(one).isoformat(timespec="milliseconds").replace("+00:00", "+0000"),
+                content=_content(one.entry.shown),
+            )
             for one in found
         ],
-        "total_record": total,
-    }
+        total_record=total,
+    )
 
 
-def list_slow_lines(request: Request[Nothing, SlowLinesBody]) -> dict[str, Any]:
+def list_slow_lines(request: Request[Nothing, SlowLinesBody]) -> SlowLinesAnswer:
     """The slow operations behind a line. Raises DdsError as `list_slow` does, and for a number that
     no line has."""
     body, longest = request.body, request.body.max_cost_time
@@ -100,29 +108,29 @@ def list_slow_lines(request: Request[Nothing, SlowLinesBody]) -> dict[str, Any]:
 
     instance, found = _lines(request, Kind.SLOW, matches)
     names = _names(instance)
-    return {
-        "slow_logs": [
-            {
-                "node_name": names[one.node_id],
-                "node_id": one.node_id,
-                "whole_message": one.entry.message,
-                "operate_type": slow.type,
-                "cost_time": slow.took,
-                "lock_time": slow.waited,
-                "docs_returned": slow.returned,
-                "docs_scanned": slow.examined,
-                "database": slow.database,
-                "collection": slow.collection,
-                "log_time": _time(one).strftime("%Y-%m-%dT%H:%M:%S+0000"),
-                "line_num": str(one.number),
-                "index_recommendation": "",
-            }
+    return SlowLinesAnswer(
+        slow_logs=[
+            SlowLine(
+                node_name=names[one.node_id],
+                node_id=one.node_id,
+                whole_message=one.entry.message,
+                operate_type=slow.type,
+                cost_time=slow.took,
+                lock_time=slow.waited,
+                docs_returned=slow.returned,
+                docs_scanned=slow.examined,
+                database=slow.database,
+                collection=slow.collection,
+                log_time=_time(one).strftime("%Y-%m-%dT%H:%M:%S+0000"),
+                line_num=str(one.number),
+                index_recommendation="",
+            )
             for one, slow in ((one, _operation(one)) for one in found)
         ]
-    }
+    )
 
 
-def list_error_lines(request: Request[Nothing, ErrorLinesBody]) -> dict[str, Any]:
+def list_error_lines(request: Request[Nothing, ErrorLinesBody]) -> ErrorLinesAnswer:
     """The warnings and errors behind or before a line. Raises DdsError as `list_slow_lines`
     does."""
     body = request.body
@@ -133,19 +141,19 @@ def list_error_lines(request: Request[Nothing, ErrorLinesBody]) -> dict[str, Any
     backwards = body.search_type == BACKWARDS
     instance, found = _lines(request, Kind.ERROR, matches, backwards=backwards)
     names = _names(instance)
-    return {
-        "error_logs": [
-            {
-                "node_name": names[one.node_id],
-                "node_id": one.node_id,
-                "raw_message": one.entry.message,
-                "severity": LEVELS[one.entry.line.severity].capitalize(),
-                "log_time": _time(one).strftime("%Y-%m-%dT%H:%M:%S+0000"),
-                "line_num": str(one.number),
-            }
+    return ErrorLinesAnswer(
+        error_logs=[
+            ErrorLine(
+                node_name=names[one.node_id],
+                node_id=one.node_id,
+                raw_message=one.entry.message,
+                severity=LEVELS[one.entry.line.severity].capitalize(),
+                log_time=_time(one).strftime("%Y-%m-%dT%H:%M:%S+0000"),
+                line_num=str(one.number),
+            )
             for one in found
         ]
-    }
+    )
 
 
 def _page(
@@ -181,7 +189,7 @@ def _lines(
     if body.line_num:
         last = Number.parse(body.line_num)
         if last is None:
-            raise bad_parameter("line_num", "it is no number that a line was listed with")
+            raise bad_parameter("line_num", "it is not the number of a listed line")
         if backwards:
             start = max(start, last.milliseconds)
         else:

@@ -1,14 +1,24 @@
 """What is measured of an instance when it is asked for."""
 
 from collections import Counter
-from typing import Any
 
 from shardhouse import error_codes as codes
 from shardhouse.api.dds import wire
 from shardhouse.api.dds.answering import answering
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.call import Nothing
-from shardhouse.contract.measurements import MOST_CLIENTS, ConnectionsQuery, DatabasesQuery
+from shardhouse.contract.measurements import (
+    MOST_CLIENTS,
+    ClientItem,
+    ConnectionsAnswer,
+    ConnectionsQuery,
+    DatabaseItem,
+    DatabasesAnswer,
+    DatabasesQuery,
+    DiskUsageAnswer,
+    SetNameAnswer,
+    VolumeItem,
+)
 from shardhouse.domain.model import Group, GroupType, Instance, Node
 from shardhouse.errors import DdsError
 from shardhouse.mongo import databases
@@ -19,7 +29,7 @@ PATIENCE = 10.0
 """Seconds a node has to answer."""
 
 
-def list_databases(request: Request[DatabasesQuery, Nothing]) -> dict[str, Any]:
+def list_databases(request: Request[DatabasesQuery, Nothing]) -> DatabasesAnswer:
     """A page of the databases, by name."""
     query, instance = request.query, request.instance()
     context = request.service.context
@@ -28,36 +38,38 @@ def list_databases(request: Request[DatabasesQuery, Nothing]) -> dict[str, Any]:
         parts = parallel_map(lambda hosts: databases.of_set(hosts, clients), sets)
     found = databases.merged(one for part in parts for one in part)
     items = [
-        {
-            "name": one.name,
-            "data_size": wire.gigabytes(one.data),
-            "storage_size": wire.gigabytes(one.storage),
-            "collection_num": len(one.collections),
-        }
+        DatabaseItem(
+            name=one.name,
+            data_size=wire.gigabytes(one.data),
+            storage_size=wire.gigabytes(one.storage),
+            collection_num=len(one.collections),
+        )
         for one in found[query.offset : query.offset + query.limit]
     ]
-    return {"databases": items, "total_count": len(found)}
+    return DatabasesAnswer(databases=items, total_count=len(found))
 
 
-def show_disk_usage(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def show_disk_usage(request: Request[Nothing, Nothing]) -> DiskUsageAnswer:
     """How full each volume is now."""
     instance, context = request.instance(), request.service.context
-    return {"volumes": [_volume(context, instance, group) for group in instance.data_groups]}
+    return DiskUsageAnswer(
+        volumes=[_volume(context, instance, group) for group in instance.data_groups]
+    )
 
 
-def _volume(context: Context, instance: Instance, group: Group) -> dict[str, str]:
+def _volume(context: Context, instance: Instance, group: Group) -> VolumeItem:
     named = group.type in (GroupType.SHARD, GroupType.CONFIG)
     used = [context.runtime.usage(NodeRef(instance.id, node.id)).data for node in group.nodes]
-    return {
-        "entity_id": group.id if named else instance.id,
-        "entity_name": group.name if named else instance.name,
-        "group_type": str(group.type),
-        "used": wire.gigabytes(max(used, default=0)),
-        "size": str(group.size),
-    }
+    return VolumeItem(
+        entity_id=group.id if named else instance.id,
+        entity_name=group.name if named else instance.name,
+        group_type=group.type,
+        used=wire.gigabytes(max(used, default=0)),
+        size=str(group.size),
+    )
 
 
-def show_connections(request: Request[ConnectionsQuery, Nothing]) -> dict[str, Any]:
+def show_connections(request: Request[ConnectionsQuery, Nothing]) -> ConnectionsAnswer:
     """Who is connected now."""
     instance, runtime = request.instance(), request.service.context.runtime
     asked = _asked(instance, request.query.node_id)
@@ -75,13 +87,13 @@ def show_connections(request: Request[ConnectionsQuery, Nothing]) -> dict[str, A
     internal = {one for one in inward if Connection(one.there, one.here) in ours}
     inner = Counter(one.there.address for one in internal)
     outer = Counter(one.there.address for one in inward if one not in internal)
-    return {
-        "total_connections": inner.total() + outer.total(),
-        "total_inner_connections": inner.total(),
-        "total_outer_connections": outer.total(),
-        "inner_connections": _counted(inner),
-        "outer_connections": _counted(outer),
-    }
+    return ConnectionsAnswer(
+        total_connections=inner.total() + outer.total(),
+        total_inner_connections=inner.total(),
+        total_outer_connections=outer.total(),
+        inner_connections=_counted(inner),
+        outer_connections=_counted(outer),
+    )
 
 
 def _asked(instance: Instance, node_id: str) -> list[Node]:
@@ -94,11 +106,11 @@ def _asked(instance: Instance, node_id: str) -> list[Node]:
     return list(routers[0].nodes if routers else instance.nodes)
 
 
-def _counted(clients: Counter[str]) -> list[dict[str, Any]]:
+def _counted(clients: Counter[str]) -> list[ClientItem]:
     most = sorted(clients.items(), key=lambda item: (-item[1], item[0]))[:MOST_CLIENTS]
-    return [{"client_ip": address, "count": count} for address, count in most]
+    return [ClientItem(client_ip=address, count=count) for address, count in most]
 
 
-def show_set_name(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def show_set_name(request: Request[Nothing, Nothing]) -> SetNameAnswer:
     """The replica set's name."""
-    return {"name": request.instance().groups[0].replica_set}
+    return SetNameAnswer(name=request.instance().groups[0].replica_set)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 from pymongo.errors import PyMongoError
 
@@ -10,7 +9,15 @@ from shardhouse import error_codes as codes
 from shardhouse.api.dds import configurations, wire
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.call import Nothing
-from shardhouse.contract.configurations import EntityQuery, HistoryQuery
+from shardhouse.contract.configurations import (
+    EntityAnswer,
+    EntityChangeItem,
+    EntityChangesAnswer,
+    EntityParameterItem,
+    EntityQuery,
+    HistoryQuery,
+    UpdateEntityAnswer,
+)
 from shardhouse.domain import configuration, parameters
 from shardhouse.domain.configuration import Entity
 from shardhouse.domain.model import Instance, Job, Node
@@ -30,36 +37,36 @@ from shardhouse.workflows.launch import node_memory
 PATIENCE = 10.0
 """Seconds a node has to answer."""
 #: A node, and the values that it has by the parameters' names.
-Told = tuple[Node, dict[str, str]]
+Reported = tuple[Node, dict[str, str]]
 
 
-def show(request: Request[EntityQuery, Nothing]) -> dict[str, Any]:
+def show(request: Request[EntityQuery, Nothing]) -> EntityAnswer:
     """What the servers of an entity have. Where they differ, it is what the first that answers has;
-    what any of them gets with its next restart is told, too. Raises DdsError 400 for an unknown
-    entity, 403 where no server answers."""
+    what any of them gets with its next restart is `pending_value`. Raises DdsError: 400 for an
+    unknown entity, 403 where no server answers."""
     instance, context = request.instance(), request.service.context
     entity = configuration.entity(instance, request.query.entity_id)
     rows = parameters.of_type(entity.node_type, release(instance.engine_version))
     listening = [node for node in entity.nodes if node.address and accepts(node.host)]
-    told = _told(context, instance, listening, rows) if listening else []
-    if not told:
+    reported = _reported(context, instance, listening, rows) if listening else []
+    if not reported:
         raise DdsError(codes.REFUSED_IN_STATE, f"No node of {entity.name} answers.")
     had = configuration.assigned(instance, entity.id)
-    return {
+    return EntityAnswer(
         **configurations.datastore(instance.version, entity.node_type),
-        "created": wire.zoned(instance.created_at),
-        "updated": wire.zoned(had.at or instance.created_at),
-        "parameters": [_item(context.settings, row, told, had.values) for row in rows],
-    }
+        created=wire.zoned(instance.created_at),
+        updated=wire.zoned(had.at or instance.created_at),
+        parameters=[_item(context.settings, row, reported, had.values) for row in rows],
+    )
 
 
-def updated(accepted: Accepted) -> dict[str, Any]:
+def updated(accepted: Accepted) -> UpdateEntityAnswer:
     """The answer of a call that changes parameters."""
     arguments = set_parameters.SET.loaded(accepted.job.arguments)
-    return {"job_id": accepted.job.id, "restart_required": arguments.restart_required}
+    return UpdateEntityAnswer(job_id=accepted.job.id, restart_required=arguments.restart_required)
 
 
-def list_changes(request: Request[HistoryQuery, Nothing]) -> dict[str, Any]:
+def list_changes(request: Request[HistoryQuery, Nothing]) -> EntityChangesAnswer:
     """What was changed in an entity's parameters. A value that needs a restart is applied when all
     its nodes have been started since."""
     instance = request.instance()
@@ -70,19 +77,18 @@ def list_changes(request: Request[HistoryQuery, Nothing]) -> dict[str, Any]:
     items = [
         one for job in ended for one in _changes(request.service.context, instance, entity, job)
     ]
-    return {
-        "histories": list(configurations.page(items, request.query)),
-        "total_count": len(items),
-    }
+    return EntityChangesAnswer(
+        histories=list(configurations.page(items, request.query)), total_count=len(items)
+    )
 
 
-def _told(
+def _reported(
     context: Context, instance: Instance, nodes: Sequence[Node], rows: Sequence[Parameter]
-) -> list[Told]:
+) -> list[Reported]:
     """What those of the nodes that answer have."""
     with context.clients(instance, timeout=PATIENCE, patience=PATIENCE) as clients:
 
-        def read(node: Node) -> Told | None:
+        def read(node: Node) -> Reported | None:
             memory = node_memory(node, context.settings.memory_scale)
             with suppress(PyMongoError):
                 return node, servers.read(clients[node.host], rows, memory)
@@ -92,23 +98,23 @@ def _told(
 
 
 def _item(
-    settings: Settings, row: Parameter, told: Sequence[Told], values: Mapping[str, str]
-) -> dict[str, Any]:
+    settings: Settings, row: Parameter, reported: Sequence[Reported], values: Mapping[str, str]
+) -> EntityParameterItem:
     wanted = values.get(row.name, row.default)
     late = [
         effective
-        for node, answer in told
+        for node, answer in reported
         if answer[row.name]
         != (effective := set_parameters.effective(settings, node, row.name, wanted))
     ]
-    _, first = told[0]
+    _, first = reported[0]
     item = configurations.item(row, first[row.name])
-    return item | ({"pending_value": late[0]} if late else {})
+    return EntityParameterItem(**item.model_dump(), pending_value=next(iter(late), None))
 
 
 def _changes(
     context: Context, instance: Instance, entity: Entity, job: Job
-) -> list[dict[str, Any]]:
+) -> list[EntityChangeItem]:
     arguments: SetParameters = set_parameters.SET.loaded(job.arguments)
     differences = [
         one
@@ -129,14 +135,14 @@ def _changes(
         if succeeded:
             at = restarted if one.parameter.restart_required else job.ended_at
         items.append(
-            {
-                "parameter_name": one.name,
-                "old_value": one.old,
-                "new_value": one.new,
-                "update_result": outcome,
-                "applied": at is not None,
-                "updated_at": wire.zoned(job.ended_at),
-                "applied_at": wire.zoned(at),
-            }
+            EntityChangeItem(
+                parameter_name=one.name,
+                old_value=one.old,
+                new_value=one.new,
+                update_result=outcome,
+                applied=at is not None,
+                updated_at=wire.zoned(job.ended_at),
+                applied_at=wire.zoned(at),
+            )
         )
     return items

@@ -1,14 +1,12 @@
 """Passwords of database users. They go to MongoDB at once and are kept nowhere else."""
 
-from typing import Any
-
 import structlog
 
 from shardhouse import error_codes as codes
 from shardhouse.api.dds.answering import answering
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.call import Nothing
-from shardhouse.contract.passwords import CheckBody, JudgeBody, ResetBody
+from shardhouse.contract.passwords import CheckBody, JudgeAnswer, JudgeBody, ResetBody
 from shardhouse.domain import passwords, rules
 from shardhouse.domain.model import GroupType
 from shardhouse.errors import DdsError, MongoError
@@ -22,7 +20,7 @@ ROUTER_SECONDS = 35.0
 log = structlog.get_logger()
 
 
-def reset(request: Request[Nothing, ResetBody]) -> dict[str, Any]:
+def reset(request: Request[Nothing, ResetBody]) -> Nothing:
     """Change it on the members that hold users, and see that all routers know."""
     body, instance = request.body, request.ready_instance()
     rules.refuse_internal_user("user_name", body.user_name)
@@ -40,12 +38,12 @@ def reset(request: Request[Nothing, ResetBody]) -> dict[str, Any]:
         login.await_routers(routers, *whose, authority, Deadline(ROUTER_SECONDS))
     except MongoError as error:  # the password is changed; a router that is not well learns later
         log.warning("router without the new password", instance=instance.id, reason=error.message)
-    return {}
+    return Nothing()
 
 
-def check(request: Request[Nothing, CheckBody]) -> dict[str, Any]:
+def check(request: Request[Nothing, CheckBody]) -> Nothing:
     """Log in where users live. Raises DdsError 400 for a wrong user name or password, 403 while
-    nobody can tell."""
+    the instance does not answer."""
     body, instance = request.body, request.ready_instance()
     context = request.service.context
     authority = context.authority_file(instance)
@@ -53,7 +51,7 @@ def check(request: Request[Nothing, CheckBody]) -> dict[str, Any]:
         with context.clients(instance) as clients:
             primary = find_primary(set_plan(user_group(instance)).visible, clients)
         if primary is None:
-            raise MongoError("there is no primary where users live.")
+            raise MongoError("there is no primary of the replica set that holds users.")
         right = login.works(primary, body.user_name, body.db_name, body.user_pwd, authority)
     if not right:
         raise DdsError(
@@ -61,9 +59,9 @@ def check(request: Request[Nothing, CheckBody]) -> dict[str, Any]:
             f"The password is not that of user {body.user_name} on database {body.db_name}, or "
             "there is no such user.",
         )
-    return {}
+    return Nothing()
 
 
-def judge(request: Request[Nothing, JudgeBody]) -> dict[str, Any]:
+def judge(request: Request[Nothing, JudgeBody]) -> JudgeAnswer:
     """Whether a password is weak."""
-    return {"weak": passwords.is_weak(request.body.password)}
+    return JudgeAnswer(weak=passwords.is_weak(request.body.password))

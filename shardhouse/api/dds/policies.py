@@ -1,9 +1,13 @@
 """What an instance does by itself."""
 
-from typing import Any
-
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.call import Nothing
+from shardhouse.contract.policies import (
+    BackupPolicy,
+    BackupPolicyAnswer,
+    MaskingAnswer,
+    SwitchAnswer,
+)
 from shardhouse.domain import policy
 from shardhouse.domain.model import BackupStrategy
 from shardhouse.operations.policies import OFF, ON
@@ -11,28 +15,31 @@ from shardhouse.operations.policies import OFF, ON
 EVERY_DAY = "1,2,3,4,5,6,7"
 
 
-def show_backups(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def show_backups(request: Request[Nothing, Nothing]) -> BackupPolicyAnswer:
     """When backups are to be made."""
     instance = request.instance()
-    shown = backup_policy(instance.backup_strategy)
-    if instance.backup_strategy.keep_days:
-        shown["enable_incremental_backup"] = policy.incremental_backups(instance)
-    return {"backup_policy": shown}
+    incremental = policy.incremental_backups(instance)
+    shown = backup_policy(instance.backup_strategy, incremental=incremental)
+    return BackupPolicyAnswer(backup_policy=shown)
 
 
-def backup_policy(strategy: BackupStrategy) -> dict[str, Any]:
+def backup_policy(strategy: BackupStrategy, *, incremental: bool) -> BackupPolicy:
     """A strategy as the policy calls write it; daily where no days were chosen."""
-    shown: dict[str, Any] = {"keep_days": strategy.keep_days}
-    if strategy.keep_days:
-        shown |= {"start_time": strategy.start_time, "period": strategy.period or EVERY_DAY}
-    return shown
+    if not strategy.keep_days:
+        return BackupPolicy(keep_days=strategy.keep_days)
+    return BackupPolicy(
+        keep_days=strategy.keep_days,
+        start_time=strategy.start_time,
+        period=strategy.period or EVERY_DAY,
+        enable_incremental_backup=incremental,
+    )
 
 
-def show_monitoring(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def show_monitoring(request: Request[Nothing, Nothing]) -> SwitchAnswer:
     """Whether nodes are looked at every second."""
-    return {"enabled": policy.monitored_by_seconds(request.instance())}
+    return SwitchAnswer(enabled=policy.monitored_by_seconds(request.instance()))
 
 
-def show_masking(request: Request[Nothing, Nothing]) -> dict[str, Any]:
+def show_masking(request: Request[Nothing, Nothing]) -> MaskingAnswer:
     """Whether values are masked in the slow log."""
-    return {"status": ON if policy.masks_slow_log(request.instance()) else OFF}
+    return MaskingAnswer(status=ON if policy.masks_slow_log(request.instance()) else OFF)

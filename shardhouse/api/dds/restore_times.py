@@ -7,11 +7,15 @@ from typing import Any
 from shardhouse.api.endpoint import Request
 from shardhouse.backups import namespaces, ranges
 from shardhouse.backups.ranges import Range
-from shardhouse.contract.call import Nothing
+from shardhouse.contract.call import JobId, Nothing
 from shardhouse.contract.restore_times import (
+    RestoreCollectionsAnswer,
     RestoreCollectionsBody,
     RestoreCollectionsQuery,
+    RestoreDatabasesAnswer,
     RestoreDatabasesQuery,
+    RestoreTime,
+    RestoreTimesAnswer,
     RestoreTimesQuery,
 )
 from shardhouse.operations import restore_collections
@@ -20,28 +24,32 @@ from shardhouse.workflows import restorable
 DAY = 24 * 3600 * 1000
 
 
-def list_times(request: Request[RestoreTimesQuery, Nothing]) -> dict[str, Any]:
+def list_times(request: Request[RestoreTimesQuery, Nothing]) -> RestoreTimesAnswer:
     """The ranges of times, of one day or all."""
     found = restorable.times(request.service.context, request.instance().id)
     if request.query.date is not None:
         found = ranges.within(found, _day(request.query.date))
-    return {"restore_time": [{"start_time": one.start, "end_time": one.end} for one in found]}
+    return RestoreTimesAnswer(
+        restore_time=[RestoreTime(start_time=one.start, end_time=one.end) for one in found]
+    )
 
 
-def list_databases(request: Request[RestoreDatabasesQuery, Nothing]) -> dict[str, Any]:
+def list_databases(request: Request[RestoreDatabasesQuery, Nothing]) -> RestoreDatabasesAnswer:
     """One page of the databases of a time. Raises DdsError 400 for a time to which the instance
     cannot be restored."""
     found = namespaces.databases(_names(request))
-    return {"databases": _page(request.query, found), "total_count": len(found)}
+    return RestoreDatabasesAnswer(databases=_page(request.query, found), total_count=len(found))
 
 
-def list_collections(request: Request[RestoreCollectionsQuery, Nothing]) -> dict[str, Any]:
+def list_collections(
+    request: Request[RestoreCollectionsQuery, Nothing],
+) -> RestoreCollectionsAnswer:
     """One page of the collections of a time and database; raises as `list_databases`."""
     found = list(namespaces.of_database(_names(request), request.query.db_name))
-    return {"collections": _page(request.query, found), "total_count": len(found)}
+    return RestoreCollectionsAnswer(collections=_page(request.query, found), total_count=len(found))
 
 
-def restore(request: Request[Nothing, RestoreCollectionsBody]) -> dict[str, Any]:
+def restore(request: Request[Nothing, RestoreCollectionsBody]) -> JobId:
     """Start restoring databases and collections. Raises DdsError 400 for what there was not."""
     service, body, instance = request.service, request.body, request.instance()
     points = {
@@ -54,7 +62,7 @@ def restore(request: Request[Nothing, RestoreCollectionsBody]) -> dict[str, Any]
     items = restore_collections.items(body, existing)
     wanted = restore_collections.Wanted([(points[at], found) for at, found in items.items()])
     accepted = service.submit.start(restore_collections.RESTORE, request.target, wanted)
-    return {"job_id": accepted.job.id}
+    return JobId(job_id=accepted.job.id)
 
 
 def _names(request: Request[Any, Nothing]) -> set[str]:

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 from pymongo.errors import PyMongoError
 
 from shardhouse import error_codes as codes
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.call import Nothing
-from shardhouse.contract.sessions import KillBody, SessionsQuery
+from shardhouse.contract.sessions import KillBody, SessionItem, SessionsAnswer, SessionsQuery
 from shardhouse.domain.model import Group, GroupType, Instance, Node, Role
 from shardhouse.domain.namespaces import covers
 from shardhouse.error_codes import ErrorCode
@@ -26,7 +25,7 @@ PATIENCE = 5.0
 """Seconds a node has to answer."""
 
 
-def list_sessions(request: Request[SessionsQuery, Nothing]) -> dict[str, Any]:
+def list_sessions(request: Request[SessionsQuery, Nothing]) -> SessionsAnswer:
     """A page of what clients do at a node. Raises DdsError 400 where it does not answer."""
     query, context, instance = request.query, request.service.context, request.instance()
     with _connected(context, instance, codes.SESSIONS_NOT_LISTED) as clients:
@@ -34,10 +33,10 @@ def list_sessions(request: Request[SessionsQuery, Nothing]) -> dict[str, Any]:
     chosen = [pair for pair in found.items() if _is_wanted(query, pair[1])]
     chosen.sort(key=lambda pair: (pair[1].id is None, -pair[1].microseconds, pair[0]))
     page = chosen[query.offset : query.offset + query.limit]
-    return {"sessions": [_item(*pair) for pair in page], "total_count": len(chosen)}
+    return SessionsAnswer(sessions=[_item(*pair) for pair in page], total_count=len(chosen))
 
 
-def kill_sessions(request: Request[Nothing, KillBody]) -> dict[str, Any]:
+def kill_sessions(request: Request[Nothing, KillBody]) -> Nothing:
     """End what sessions run. Raises DdsError 400 for those that run nothing (any more), when the
     others are ended, and where the node does not answer."""
     context, instance = request.service.context, request.ready_instance()
@@ -54,7 +53,7 @@ def kill_sessions(request: Request[Nothing, KillBody]) -> dict[str, Any]:
             f"Nothing of a client runs in {', '.join(missing)}: an idle session, or one that has "
             "ended, cannot be killed. All others were.",
         )
-    return {}
+    return Nothing()
 
 
 _READ_ALL: Read = client_operations.sessions
@@ -100,22 +99,22 @@ def _is_wanted(query: SessionsQuery, one: ClientOperation) -> bool:
 
 
 def _kill(clients: Clients, one: ClientOperation) -> None:
-    assert one.id is not None  # `running` tells of no others
+    assert one.id is not None  # `running` lists no others
     client_operations.kill(clients[one.host], one.id)
 
 
-def _item(session_id: str, one: ClientOperation) -> dict[str, Any]:
-    return {
-        "id": session_id,
-        "active": one.id is not None,
-        "operation": one.text,
-        "type": one.kind,
-        "cost_time": str(one.microseconds),
-        "plan_summary": one.plan,
-        "host": one.host,
-        "client": one.client,
-        "description": one.connection,
-        "namespace": one.namespace,
-        "db": one.database,
-        "user": one.user,
-    }
+def _item(session_id: str, one: ClientOperation) -> SessionItem:
+    return SessionItem(
+        id=session_id,
+        active=one.id is not None,
+        operation=one.text,
+        type=one.kind,
+        cost_time=str(one.microseconds),
+        plan_summary=one.plan,
+        host=one.host,
+        client=one.client,
+        description=one.connection,
+        namespace=one.namespace,
+        db=one.database,
+        user=one.user,
+    )

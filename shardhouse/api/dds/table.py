@@ -30,7 +30,7 @@ from shardhouse.api.dds import (
     upgrades,
     versions,
 )
-from shardhouse.api.endpoint import Endpoint, edited, job_and, started
+from shardhouse.api.endpoint import Endpoint, edited, started
 from shardhouse.contract import accounts as account_rows
 from shardhouse.contract import addresses as address_rows
 from shardhouse.contract import advice as advice_rows
@@ -163,7 +163,7 @@ ENDPOINTS = (
     edited(notes.NAME),
     edited(notes.REMARK),
     edited(notes.WINDOW),
-    started(notes.SECURITY_GROUP, echo=("security_group_id",)),
+    started(notes.SECURITY_GROUP),
     Endpoint(password_rows.RESET_PASSWORD, passwords.reset),
     Endpoint(password_rows.CHECK_PASSWORD, passwords.check),
     Endpoint(password_rows.CHECK_WEAK_PASSWORD, passwords.judge),
@@ -202,8 +202,8 @@ ENDPOINTS = (
     Endpoint(scaling_rows.SHOW_AUTO_ENLARGE, scaling.show_policy),
     started(restart.RESTART),
     started(resize.RESIZE),
-    started(modify_port.MODIFY_PORT, job_and("port")),
-    started(switch_ssl.SWITCH_SSL, job_and("ssl_option")),
+    started(modify_port.MODIFY_PORT),
+    started(switch_ssl.SWITCH_SSL),
     Endpoint(change_rows.LIST_CERTIFICATES, certificates.list_certificates),
     Endpoint(change_rows.DOWNLOAD_CERTIFICATE, certificates.download_certificate),
     started(rotate_certificates.ROTATE),

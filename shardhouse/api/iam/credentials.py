@@ -22,7 +22,7 @@ BodyIn = Annotated[dict[str, Any], Depends(iam_body)]
 
 @router.post(PATH)
 def create_credential(request: Request, caller: CallerIn, body: BodyIn) -> JSONResponse:
-    """201: a new key; the only answer that tells its secret."""
+    """201: a new key; the only answer that shows its secret."""
     fields = Fields(body).object("credential")
     made = iam_of(request).access_keys.create(
         caller,

@@ -74,7 +74,7 @@ def check_grant(
 def revoke(
     request: Request, caller: CallerIn, kind: Kind, target_id: str, user_id: str, role_id: str
 ) -> Response:
-    """204: the user no longer has the role, and his tokens are void."""
+    """204: the user no longer has the role, and the user's tokens are void."""
     assignment = Assignment(user_id, TARGETS[kind], target_id, role_id)
     iam_of(request).assignments.remove(caller, assignment)
     return Response(status_code=204)

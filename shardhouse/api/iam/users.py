@@ -99,7 +99,7 @@ async def change_user(
 
 @router.delete("/v3/users/{user_id}")
 def delete_user(request: Request, caller: CallerIn, user_id: str) -> Response:
-    """204: gone, with his keys, tokens and roles."""
+    """204: gone, with all keys, tokens and roles."""
     iam_of(request).users.delete(caller, user_id)
     return Response(status_code=204)
 

@@ -17,7 +17,7 @@ def checked(name: str) -> str:
     for segment in name.split("/"):
         if not _SEGMENT.fullmatch(segment) or segment in {".", ".."} or segment.endswith(PART):
             raise BackupError(
-                f"{name!r} is no name of an object: segments of letters, digits and ._- are "
+                f"{name!r} is not a name of an object: segments of letters, digits and ._- are "
                 f"required, separated by /, none of them . or .. or ending with {PART}."
             )
     return name
@@ -28,5 +28,5 @@ def checked_prefix(prefix: str) -> str:
     if prefix:
         checked(prefix.removesuffix("/"))
         if not prefix.endswith("/"):
-            raise BackupError(f"{prefix!r} is no prefix: it must end with /, or be empty.")
+            raise BackupError(f"{prefix!r} is not a prefix: it must end with /, or be empty.")
     return prefix

@@ -23,7 +23,7 @@ Present = Mapping[int, tuple[str, ipaddress.IPv4Network]]
 """Addresses of this machine, as numbers, each with its interface and that one's network."""
 _TRIES = 2048
 """How many endpoints may be found occupied before we give up."""
-_TOLD = 4
+_SHOWN = 4
 """How many missing addresses a message names."""
 _RANGE = 1024
 """How many addresses a range may have: each is expected to be there."""
@@ -214,11 +214,11 @@ def _answers(address: str, present: Present) -> bool:
 
 
 def _advice(lacking: Sequence[str], present: Present) -> Missing:
-    told = lacking[:_TOLD]
-    more = f" and {len(lacking) - len(told)} more" if len(lacking) > len(told) else ""
-    commands = "; ".join(f"ip addr add {one}/32 dev {_interface(one, present)}" for one in told)
+    shown = lacking[:_SHOWN]
+    more = f" and {len(lacking) - len(shown)} more" if len(lacking) > len(shown) else ""
+    commands = "; ".join(f"ip addr add {one}/32 dev {_interface(one, present)}" for one in shown)
     return Missing(
-        f"This machine does not have {', '.join(told)}{more}. It has {_inventory(present)}.",
+        f"This machine does not have {', '.join(shown)}{more}. It has {_inventory(present)}.",
         f"Add what is missing, as root and at each start of the machine: {commands}",
     )
 

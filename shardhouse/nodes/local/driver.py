@@ -176,7 +176,7 @@ class LocalRuntime:
     def rotate_log(self, node: NodeRef) -> bool:
         """See `Runtime.rotate_log`."""
         process = self._find(node)
-        return process is not None and processes.tell(process, signal.SIGUSR1)
+        return process is not None and processes.send_signal(process, signal.SIGUSR1)
 
     def remove_log(self, node: NodeRef, name: str) -> None:
         """See `Runtime.remove_log`."""
@@ -189,23 +189,23 @@ class LocalRuntime:
 
     def copy_data(self, source: NodeRef, target: NodeRef, *, durable: bool = True) -> int:
         """See `Runtime.copy_data`."""
-        with self._at_rest(target), _told(f"copy the data of node {source.node_id}"):
+        with self._at_rest(target), _own_errors(f"copy the data of node {source.node_id}"):
             return data.copy(self._data(source), self._data(target), durable=durable)
 
     def move_data(self, source: NodeRef, target: NodeRef) -> None:
         """See `Runtime.move_data`: two renames."""
         present = [node for node in (source, target) if self._folder(node).is_dir()]
-        with self._at_rest(*present), _told(f"move the data of node {source.node_id}"):
+        with self._at_rest(*present), _own_errors(f"move the data of node {source.node_id}"):
             data.move(self._data(source), self._data(target))
 
     def read_data(self, node: NodeRef) -> Iterator[DataFile]:
         """See `Runtime.read_data`."""
-        with _told(f"read the data of node {node.node_id}"):
+        with _own_errors(f"read the data of node {node.node_id}"):
             yield from data.read(self._data(node))
 
     def write_data(self, node: NodeRef, files: Iterable[DataFile]) -> int:
         """See `Runtime.write_data`."""
-        with self._at_rest(node), _told(f"write the data of node {node.node_id}"):
+        with self._at_rest(node), _own_errors(f"write the data of node {node.node_id}"):
             return data.write(self._data(node), files)
 
     def process_use(self, node: NodeRef) -> ProcessUse | None:
@@ -240,7 +240,7 @@ class LocalRuntime:
 
     def _log(self, node: NodeRef, name: str) -> Path:
         if PurePath(name).name != name:
-            raise NodeError(f"{name!r} is no name of a log file.")
+            raise NodeError(f"{name!r} is not the name of a log file.")
         return self._folder(node) / "log" / name
 
     @contextmanager
@@ -290,7 +290,7 @@ class LocalRuntime:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _own_errors(what: str) -> Iterator[None]:
     """Errors of the system become ours."""
     try:
         yield

@@ -124,7 +124,7 @@ def end(process: psutil.Process, grace: float, reap: Callable[[], object]) -> bo
     return _gone(process, 10, reap)
 
 
-def tell(process: psutil.Process, number: signal.Signals) -> bool:
+def send_signal(process: psutil.Process, number: signal.Signals) -> bool:
     """Send a signal to a process that has a handler for it; whether it has. Others would end."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()

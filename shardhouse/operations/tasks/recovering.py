@@ -194,14 +194,14 @@ def found(run: Run[Recovery], administrator: Mapping[str, Any] | None) -> None:
     """All collections are sound, each replica set is founded anew with the members of this
     instance, and each member has the data aside. An `administrator` that is given replaces the one
     of the backup."""
-    home = user_group(run.instance)
+    user_store = user_group(run.instance)
     documents: dict[str, int] = {}
 
     def settle(group: Group) -> None:
         with private(run, group) as client:
             documents[group.name] = sum(recovery.verify(client).values())
             recovery.found_anew(client, set_plan(group), **_others(run.instance, group))
-            if administrator is not None and group.id == home.id:
+            if administrator is not None and group.id == user_store.id:
                 users = client.admin["system.users"]
                 users.replace_one({"_id": administrator["_id"]}, administrator, upsert=True)
         source = restored(group)

@@ -78,8 +78,8 @@ def _joined(run: Run[Recovery], clients: Clients, deadline: Deadline) -> Iterato
     instance = run.instance
     plans = [set_plan(group) for group in instance.data_groups]
     parallel_map(lambda plan: replica_set.form(plan, clients, deadline), plans)
-    home = set_plan(user_group(instance)).hosts
-    config = clients[home[0]]
+    user_store = set_plan(user_group(instance)).hosts
+    config = clients[user_store[0]]
     config.config["settings"].update_one(
         {"_id": "balancer"}, {"$set": {"stopped": True, "mode": "off"}}, upsert=True
     )
@@ -97,5 +97,5 @@ def _joined(run: Run[Recovery], clients: Clients, deadline: Deadline) -> Iterato
         deadline.until(f"transactions of {shard.name} to end", settled)
     (routers,) = instance.of_type(GroupType.MONGOS)
     hosts = [node.host for node in routers.nodes]
-    with guest.logged_in(home, hosts, clients, deadline) as client:
+    with guest.logged_in(user_store, hosts, clients, deadline) as client:
         yield Served(client, config)

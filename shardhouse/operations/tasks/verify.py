@@ -28,8 +28,8 @@ def majority_write(run: Run[Any]) -> None:
 
 
 def _well(instance: Instance, clients: Clients) -> dict[str, MemberStatus] | None:
-    """Status of every node if all are healthy. A member tells of the others what it heard in the
-    last two seconds, so after an election it is compared with who leads."""
+    """Status of every node if all are healthy. A member reports of the others what it received
+    in the last two seconds, so after an election it is compared with who leads."""
     seen = health.all_well(instance, clients)
     if seen is None:
         return None

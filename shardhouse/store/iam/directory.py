@@ -62,7 +62,7 @@ def project_id_named(connection: Connection, domain_id: str, name: str) -> str |
 def project_list(
     connection: Connection, domain_id: str, *, only_of_user: str | None = None
 ) -> list[Project]:
-    """The domain's projects by name; of one user: those where an assignment of his counts."""
+    """The domain's projects by name; of one user: those with an assignment of the user."""
     found = select(PROJECTS).where(PROJECTS.c.domain_id == domain_id).order_by(PROJECTS.c.name)
     if only_of_user is not None:
         granted = select(ASSIGNMENTS.c.target_id).where(ASSIGNMENTS.c.user_id == only_of_user)
@@ -110,7 +110,7 @@ def user_who_may_log_in(
 ) -> User | None:
     """The enabled user of an enabled domain, by id, or by name with the domain's id or name.
 
-    One query, whatever is unknown or disabled: how long it takes tells nothing.
+    One query, whatever is unknown or disabled: how long it takes gives nothing away.
     """
     found = (
         select(USERS)
@@ -138,7 +138,7 @@ def change_user(connection: Connection, user_id: str, changes: Mapping[str, Any]
 
 
 def remove_user(connection: Connection, user_id: str) -> None:
-    """His assignments, access keys and tokens go with him."""
+    """Assignments, access keys and tokens go with the user."""
     connection.execute(delete(USERS).where(USERS.c.id == user_id))
 
 
@@ -215,7 +215,7 @@ _STANDING = standing_query(USERS, bindparam("project_id")).where(USERS.c.id == b
 
 
 def standing(connection: Connection, user_id: str, project_id: str | None) -> Standing | None:
-    """What the user is in a project of his domain, or in the domain when `project_id` is None."""
+    """What the user is in a project of their domain, or in the domain when `project_id` is None."""
     rows = connection.execute(_STANDING, {"user_id": user_id, "project_id": project_id})
     return standing_of(rows.mappings().all())
 

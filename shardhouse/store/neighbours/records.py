@@ -166,8 +166,8 @@ class LogStream(Row):
 
 @dataclass(frozen=True)
 class Alarm(Row):
-    """An alarm rule of Cloud Eye, with the state that values gave it, and the state that somebody
-    was told of last. Actions are as they came: `{"type", "notificationList"}`."""
+    """An alarm rule of Cloud Eye, with the state that values gave it, and the state that was
+    reported last, `told`. Actions are as they came: `{"type", "notificationList"}`."""
 
     state_at: datetime
     description: str = ""
@@ -194,8 +194,8 @@ class Alarm(Row):
         """Its dimensions as names and values."""
         return [(one["name"], one["value"]) for one in self.dimensions]
 
-    def tells(self, state: str) -> bool:
-        """Whether somebody wants to be told of a state."""
+    def reports(self, state: str) -> bool:
+        """Whether the rule has an action for a state."""
         return bool({"alarm": self.alarm_actions, "ok": self.ok_actions}.get(state))
 
     def topics(self, state: str) -> list[str]:

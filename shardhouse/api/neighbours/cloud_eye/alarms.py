@@ -1,5 +1,5 @@
-"""Alarm rules: kept, judged by `workflows/alarms`, and told to the webhook of the settings whatever
-topics they name."""
+"""Alarm rules: kept, judged by `workflows/alarms`, and reported to the webhook of the settings,
+whatever topics they name."""
 
 import secrets
 import time
