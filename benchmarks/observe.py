@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import psutil
@@ -107,19 +107,19 @@ def service(connections: Sequence[int], rounds: int) -> None:
     """What `serve` does beside a replica set: watching, measuring, kill rules, reading of logs."""
     with tempfile.TemporaryDirectory(prefix="shardhouse-observe-") as folder:
         installation = Installation(Path(folder) / "data")
+        installation.start()
+        serve = psutil.Process(installation.pid)
+        reading, calling = Event(), Lock()
         try:
-            installation.start()
             made = installation.make(requests.replica_set())
             at = f"/instances/{made['id']}"
             primary = next(n for n in made["groups"][0]["nodes"] if n["role"] == "Primary")
             (process,) = installation.nodes(primary["id"])
-            serve = psutil.Process(installation.pid)
             rule = {"operation_types": ["query"], "node_type": "replica", "secs_running": 3600}
             rule |= {"max_concurrency": 0, "namespaces": [], "client_ips": []}
             answer = installation.call("POST", f"{at}/kill-op-rule", json=rule)
             assert answer.is_success, answer.text
             (listed,) = installation.call("GET", f"{at}/kill-op-rule").json()["rules"]
-            reading = Event()
 
             def change(call: str, body: object) -> None:
                 answer = installation.call("PUT", f"{at}/{call}", json=body)
@@ -129,23 +129,31 @@ def service(connections: Sequence[int], rounds: int) -> None:
                 serve.resume()
                 change("monitoring-by-seconds/switch", {"enabled": seconds})
                 action = "enable" if rules else "disable"
-                change("kill-op-rule", {"action": action, "rule_ids": [listed["id"]]})
+                change("kill-op-rule", {"action": action, "ids": [listed["id"]]})
                 (reading.set if logs else reading.clear)()
+
+            def read_log() -> None:
+                end = datetime.now(UTC)
+                since = {"start_date": end - timedelta(hours=1), "end_date": end}
+                dates = {name: f"{moment:%Y-%m-%dT%H:%M:%S}+0000" for name, moment in since.items()}
+                answer = installation.call("GET", f"{at}/slowlog", params=dates)
+                assert answer.is_success, answer.text
 
             def read_logs() -> None:
                 while True:
                     reading.wait()
-                    end = datetime.now(UTC)
-                    since = {"start_date": end - timedelta(hours=1), "end_date": end}
-                    dates = {name: f"{at:%Y-%m-%dT%H:%M:%S}+0000" for name, at in since.items()}
-                    installation.call("GET", f"{at}/slowlog", params=dates)
+                    with calling:
+                        if reading.is_set():
+                            read_log()
 
+            read_log()
             Thread(target=read_logs, daemon=True).start()
             where = {"host": uri(made)}
 
             def alone() -> None:
                 observe()
-                serve.suspend()
+                with calling:  # nobody waits for an answer of what is stopped
+                    serve.suspend()
 
             pid = process.pid
             compare(
@@ -160,8 +168,10 @@ def service(connections: Sequence[int], rounds: int) -> None:
                 rounds,
             )
         finally:
-            serve.resume()
-            installation.destroy()
+            reading.clear()
+            with calling:
+                serve.resume()
+                installation.destroy()
 
 
 def compare(ways: Mapping[str, Way], connections: Sequence[int], rounds: int) -> None:

@@ -115,7 +115,7 @@ def _auth_url(variables: Mapping[str, str]) -> str:
 
 
 def _note_unused(found: Credentials, variables: Mapping[str, str]) -> None:
-    """Say so where OS_* variables, which go after a named folder, tell something else."""
+    """Say so where OS_* variables, which a named folder overrides, say something else."""
     if not variables.get("OS_AUTH_URL"):
         return
     used = {

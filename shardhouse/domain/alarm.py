@@ -65,9 +65,9 @@ class Condition:
         end = int(now - LAG) // self.seconds * self.seconds
         return end - self.count * self.seconds, end
 
-    def periods(self, points: Iterable[Point]) -> list[float]:
-        """One value for each period of raw points in its span, as far as there are any."""
-        return [value for _, value in aggregated(points, self.seconds, self.filter)]
+    def periods(self, points: Iterable[Point]) -> list[Point]:
+        """One point for each period of raw points in its span, as far as there are any."""
+        return aggregated(points, self.seconds, self.filter)
 
     def judge(self, found: list[float]) -> AlarmState | None:
         """The state that these periods make; None where they leave it as it is."""

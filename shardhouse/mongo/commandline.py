@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from shardhouse.domain import parameters
 from shardhouse.domain.parameters import Release, Way
+from shardhouse.mongo.audit import VERBOSE
 
 GIB = 1024**3
 MIN_CACHE_GB = 0.25
@@ -39,6 +40,9 @@ PARAMETERS: tuple[tuple[str, str, Release], ...] = (
 )
 """Parameters of a data node, their values, and the first release that is given them: a mongod ends
 at once when it is given one it does not know. 4.4 is the oldest that is tried."""
+
+
+LOG_COMMANDS = ("--setParameter", f"logComponentVerbosity={{command: {{verbosity: {VERBOSE}}}}}")
 
 
 LARGE_ENTRIES: Mapping[Release, int] = {(5, 0): 32, (6, 0): 27}
@@ -84,7 +88,8 @@ class TlsFiles:
 class MongodPlan:
     """What a mongod needs to know. `memory` is the node's, in bytes; `oplog` is in megabytes. It
     listens at `public_address` as well, where it has one. `chosen` are values of parameters that
-    differ from the defaults (`domain.parameters`)."""
+    differ from the defaults (`domain.parameters`). With `log_commands` it logs every command from
+    its start on (`mongo.audit`)."""
 
     executable: PurePath
     release: Release
@@ -101,6 +106,7 @@ class MongodPlan:
     tls: TlsFiles | None = None
     public_address: str = ""
     chosen: Mapping[str, str] = field(default_factory=dict)
+    log_commands: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,7 @@ def mongod(plan: MongodPlan) -> tuple[str, ...]:
         *("--wiredTigerCacheSizeGB", f"{cache_gigabytes(plan.memory, _percent(plan)):.2f}"),
         *_engine_options(plan.memory),
         *_parameters(plan.release),
+        *(LOG_COMMANDS if plan.log_commands else ()),
         *_chosen(plan.chosen),
     )
 

@@ -1,7 +1,7 @@
 """Events of instances, in the order in which they were recorded. They outlive their instances."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,15 @@ MOST = 50_000
 """Events that an installation keeps, whatever their age."""
 TEXT = 1000
 """Characters of a message."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """How often a kind of event happened, and when it did last."""
+
+    kind: Kind
+    count: int
+    latest: datetime
 
 
 def record(connection: Connection, events: Iterable[InstanceEvent]) -> None:
@@ -73,6 +82,20 @@ def search(
     )
     count = select(func.count()).select_from(EVENTS).where(*conditions)
     return [_event(row) for row in rows], connection.execute(count).scalar_one()
+
+
+def counted(
+    connection: Connection, project_id: str, since: datetime | None, until: datetime | None
+) -> list[Count]:
+    """Which kinds of events a project had, the one that happened last first."""
+    latest = func.max(EVENTS.c.at)
+    counts = select(EVENTS.c.kind, func.count(), latest).where(EVENTS.c.project_id == project_id)
+    if since is not None:
+        counts = counts.where(EVENTS.c.at >= since)
+    if until is not None:
+        counts = counts.where(EVENTS.c.at <= until)
+    rows = connection.execute(counts.group_by(EVENTS.c.kind).order_by(latest.desc()))
+    return [Count(Kind(kind), count, moment) for kind, count, moment in rows]
 
 
 def after(

@@ -1,11 +1,11 @@
-"""Judges alarm rules by the values that were measured, and reports changes to a webhook.
+"""Judges alarm rules by the values that were measured, records what has changed, and reports it to
+a webhook.
 
 A message that could not be delivered is sent at a later look, unless the alarm is over by then; of
 one that was delivered right before a crash there may be a second one.
 """
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -15,10 +15,12 @@ import structlog
 
 from shardhouse.domain import metric_dimensions
 from shardhouse.domain.alarm import AlarmState, due
+from shardhouse.domain.metric_series import Point
 from shardhouse.domain.metrics import NAMESPACE
 from shardhouse.store import instances
 from shardhouse.store.database import Database
 from shardhouse.store.metric_ring import MetricRing
+from shardhouse.store.neighbours import alarm_histories
 from shardhouse.store.neighbours.records import Alarm
 from shardhouse.store.neighbours.rows import ALARMS
 from shardhouse.workflows.context import now
@@ -55,27 +57,35 @@ class Alarms(Periodic):
             found = self._periods(rule, about, moment)
             judged = self._judge(rule, found)
             if reachable and judged.action_enabled and self._is_due(judged):
-                reachable = self._send(judged, found[-1])  # else the rest would not arrive either
+                # Else the rest would not arrive either.
+                reachable = self._send(judged, found[-1][1])
                 if reachable:
-                    self._change(judged, {"told": judged.state, "told_at": now()})
+                    with self._database.write() as connection:
+                        changes = {"told": judged.state, "told_at": now()}
+                        ALARMS.note(connection, judged.id, changes)
 
-    def _periods(self, rule: Alarm, about: str | None, moment: float) -> list[float]:
+    def _periods(self, rule: Alarm, about: str | None, moment: float) -> list[Point]:
         if about is None:
             return []
         name = rule.metric_name
         found = self._ring.read({about: {name}}, *rule.rule.span(moment))
         return rule.rule.periods(found[about][name])
 
-    def _judge(self, rule: Alarm, found: list[float]) -> Alarm:
-        state = rule.rule.judge(found)
+    def _judge(self, rule: Alarm, found: list[Point]) -> Alarm:
+        state = rule.rule.judge([value for _, value in found])
         if state is None or state == rule.state:
             return rule
         log.info("alarm changed", alarm=rule.id, state=state, metric=rule.metric_name)
-        changes: dict[str, Any] = {"state": state, "state_at": now()}
+        moment = now()
+        changes: dict[str, Any] = {"state": state, "state_at": moment}
         if state is not AlarmState.NO_DATA and not rule.reports(state):
             changes["told"] = state  # nobody asked for a message, and the next alarm is a new one
-        self._change(rule, changes)
-        return replace(rule, **changes)
+        changed = replace(rule, **changes)
+        with self._database.write() as connection:
+            if ALARMS.first(connection, id=rule.id):  # it may have been deleted meanwhile
+                ALARMS.note(connection, rule.id, changes)
+                alarm_histories.record(connection, changed, found, moment)
+        return changed
 
     def _is_due(self, rule: Alarm) -> bool:
         state, told = AlarmState(rule.state), AlarmState(rule.told)
@@ -91,10 +101,6 @@ class Alarms(Periodic):
             log.warning("alarm not delivered", alarm=rule.id, reason=type(error).__name__)
             return False
         return True
-
-    def _change(self, rule: Alarm, changes: Mapping[str, Any]) -> None:
-        with self._database.write() as connection:
-            ALARMS.note(connection, rule.id, changes)
 
 
 def message(rule: Alarm, value: float, moment: datetime) -> dict[str, Any]:

@@ -1,13 +1,17 @@
 """Collects the audit logs of all instances that have an audit policy.
 
 Of clusters our routers write the entries; of replica sets and single nodes they are made of what
-the nodes log (`audit_sources`). One thread reads what is new and writes it to files
-(`audit_files`), together with the position up to which it has been read: after a crash of the
-service, a restart of a node or a rotation of its log it goes on where it was.
+the nodes log (`audit_sources`). What is new is written to files (`audit_files`), together with the
+position up to which the log has been read: after a crash of the service, a restart of a node or a
+rotation of its log it goes on where it was.
+
+A few threads do that, one for an instance at a time: nodes that are silent, or have written much,
+keep no other instance waiting.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock
@@ -49,6 +53,8 @@ ACT_WITHIN = 3.0
 """Seconds that a call waits for a router to act on a policy."""
 MOST_CHUNKS = 16
 """Chunks of a log that are read before the next node has its turn."""
+READERS = 4
+"""Instances whose logs are read at the same time."""
 _PAUSE = 0.05
 log = structlog.get_logger()
 
@@ -69,7 +75,10 @@ class Auditor(Periodic):
         super().__init__("auditor", INTERVAL, self._look)
         self._context = context
         self._connections = Connections(context, PATIENCE)
-        self._turn = Lock()
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="auditor")
+        self._reading: dict[str, Future[None]] = {}
+        self._turns: dict[str, Lock] = {}
+        self._refreshed: dict[str, int] = {}
         self._configured: dict[str, _Configured] = {}
         self._hanging: dict[str, float] = {}
         self._failing: dict[str, str] = {}
@@ -78,24 +87,56 @@ class Auditor(Periodic):
     def refresh(self, instance_id: str) -> None:
         """Act on an instance's policy at once; when this returns, nodes that answer do what it
         says."""
-        with self._turn:
-            self._attend(self._context.instance(instance_id), ACT_WITHIN)
+        with self._turn(instance_id):
+            instance = self._context.instance(instance_id)
+            self._refreshed[instance_id] = instance.revision
+            self._attend(instance, ACT_WITHIN)
+
+    def close(self) -> None:
+        """End the threads; returns when they have ended."""
+        super().close()
+        self._pool.shutdown(cancel_futures=True)
 
     def _look(self) -> None:
-        # No policy is acted on that `refresh` has replaced meanwhile.
-        with self._turn:
-            serving = processes.serving(self._context)
-            for instance in serving:
+        serving = processes.serving(self._context)
+        for instance in serving:
+            reading = self._reading.get(instance.id)
+            if reading is None or reading.done():
+                self._reading[instance.id] = self._pool.submit(self._take_turn, instance)
+        self._forget(serving)
+
+    def _turn(self, instance_id: str) -> Lock:
+        return self._turns.setdefault(instance_id, Lock())
+
+    def _take_turn(self, instance: Instance) -> None:
+        with self._turn(instance.id):
+            # No policy is acted on that `refresh` has replaced meanwhile.
+            if instance.revision < self._refreshed.get(instance.id, 0):
+                return
+            try:
                 self._attend(instance)
+            except Exception:
+                log.exception("not audited", instance=instance.id)
+
+    def _forget(self, serving: Sequence[Instance]) -> None:
+        """Drop what is known of nodes and instances that are gone."""
         living = {node.id for instance in serving for node in instance.nodes}
-        self._configured = {
-            key: configured for key, configured in self._configured.items() if key in living
-        }
-        self._hanging = {key: due for key, due in self._hanging.items() if key in living}
-        self._failing = {key: why for key, why in self._failing.items() if key in living}
-        for instance_id in self._expired.keys() - {instance.id for instance in serving}:
-            self._connections.forget(instance_id)
-            del self._expired[instance_id]
+        known: tuple[MutableMapping[str, Any], ...] = (
+            self._configured,
+            self._hanging,
+            self._failing,
+        )
+        for of_nodes in known:
+            for node_id in list(of_nodes):
+                if node_id not in living:
+                    of_nodes.pop(node_id, None)
+        for instance_id in set(self._reading) - {instance.id for instance in serving}:
+            if self._reading[instance_id].done():
+                del self._reading[instance_id]
+                self._connections.forget(instance_id)
+                self._refreshed.pop(instance_id, None)
+                self._expired.pop(instance_id, None)
+                self._turns.pop(instance_id, None)
 
     def _attend(self, instance: Instance, patience: float = 0.0) -> None:
         settings, policy = self._context.settings, audit.policy(instance)

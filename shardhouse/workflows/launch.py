@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from shardhouse.domain import audit, configuration
 from shardhouse.domain.audit import AuditFilter
 from shardhouse.domain.flavors import all_flavors
-from shardhouse.domain.model import Group, GroupType, Instance, Node
+from shardhouse.domain.model import Group, GroupType, Instance, Mode, Node
 from shardhouse.domain.names import certificate_names
 from shardhouse.engines import Engine
 from shardhouse.logs import files as log_files
@@ -84,6 +84,7 @@ class Launch:
             tls=self._tls(instance, volume),
             public_address=node.public_ip,
             chosen=configuration.values(instance, group, node, self.engine.release),
+            log_commands=_logs_commands(instance),
         )
 
     def _router(self, instance: Instance, group: Group, node: Node, volume: Volume) -> RouterPlan:
@@ -117,6 +118,12 @@ class Launch:
         if self.router_metrics_port is None:
             return None
         return self.router_metrics_port + node.port - instance.port
+
+
+def _logs_commands(instance: Instance) -> bool:
+    """Whether an audit log is made of what mongods log: not of clusters, whose routers write it."""
+    wanted = audit.policy(instance).filter
+    return instance.mode is not Mode.SHARDING and wanted is not None and wanted.commands
 
 
 def node_memory(node: Node, scale: float) -> int:

@@ -20,6 +20,7 @@ from shardhouse.mongo import replica_set
 from shardhouse.mongo.admin import Clients
 from shardhouse.store import events as event_store
 from shardhouse.store import jobs
+from shardhouse.store.neighbours import alarm_histories
 from shardhouse.workflows import health, processes
 from shardhouse.workflows.connections import Connections
 from shardhouse.workflows.context import Context, now, set_plan
@@ -162,10 +163,11 @@ class Monitor:
 
     def _sweep(self) -> None:
         """Forget jobs that ended a month ago, and instances whose last job they were; old
-        events."""
+        events and records of alarms."""
         with self._context.database.write() as connection:
             forgotten = jobs.forget_old(connection, now())
             event_store.forget_old(connection, now())
+            alarm_histories.forget_old(connection, now())
         if forgotten:
             log.info("old jobs forgotten", number=forgotten)
 

@@ -1,9 +1,11 @@
 """Advice, compared with what was done to databases and what their servers say."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import pytest
 from pymongo import MongoClient
 
@@ -90,6 +92,23 @@ def test_of_a_replica_set(installation: Installation, shared_replica: Made) -> N
             assert not of(answer, "unused_index", f"{DATABASE}.orders")
         finally:
             client.drop_database(DATABASE)
+
+
+def test_an_instance_is_advised_once_at_a_time(
+    installation: Installation, shared_replica: Made
+) -> None:
+    def ask(_number: int) -> httpx.Response:
+        return installation.call("GET", f"/instances/{shared_replica['id']}/advice")
+
+    def refused() -> httpx.Response | None:
+        answers = list(threads.map(ask, range(4)))
+        assert {one.status_code for one in answers} <= {200, 403}
+        assert 200 in {one.status_code for one in answers}
+        return next((one for one in answers if one.status_code == 403), None)
+
+    with ThreadPoolExecutor(4) as threads:
+        assert until("a refusal", refused).json()["error_code"] == "DBS.200019"
+    assert ask(0).status_code == 200
 
 
 def hidden_has_them(installation: Installation, made: Made) -> None:

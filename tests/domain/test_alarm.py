@@ -45,8 +45,8 @@ def test_only_periods_that_are_over_count() -> None:
 
 def test_periods_of_raw_values() -> None:
     raw = replace(RULE, period=1, filter="max")
-    assert raw.periods([(60, 1.0), (65, 3.0), (120, 2.0)]) == [3, 2]
-    assert RULE.periods([(0, 1.0), (60, 3.0), (300, 5.0)]) == [2, 5]
+    assert raw.periods([(60, 1.0), (65, 3.0), (120, 2.0)]) == [(60, 3), (120, 2)]
+    assert RULE.periods([(0, 1.0), (60, 3.0), (300, 5.0)]) == [(0, 2), (300, 5)]
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,7 @@ def test_token_lifecycle(site: Site) -> None:
             "lts": f"{site.iam_url}/v2/{admin['project_id']}",
             "ltsv2": f"{site.iam_url}/v2/{admin['project_id']}",
             "ces": f"{site.iam_url}/V1.0/{admin['project_id']}",
+            "cesv1": f"{site.iam_url}/V1.0/{admin['project_id']}",
         }
         short = client.get("/v3/auth/tokens?nocatalog=1", headers=subject).json()
         check(short, {"token": PROJECT_TOKEN})

@@ -68,6 +68,13 @@ def test_roles_and_sizes_change_the_line():
     assert "file_max" not in mongod(memory=8 * GIB)
 
 
+def test_an_audited_mongod_logs_commands_from_its_start_on():
+    option = "logComponentVerbosity={command: {verbosity: 1}}"
+    assert option in mongod(log_commands=True)
+    assert option not in mongod()
+    assert option not in private(log_commands=True)
+
+
 def test_tls_is_required_and_clients_need_no_certificate():
     assert (
         "--tlsMode requireTLS --tlsCertificateKeyFile /n/conf/node.pem "

@@ -29,6 +29,7 @@ def test_it_reads_and_changes_settings(service):
     assert admin.command({"profile": -1})["slowms"] == 321
     admin.command({"profile": 0, "slowms": slow})
     assert admin.command("serverStatus")["connections"]["current"] > 0
+    assert admin.command("invalidateUserCache")["ok"] == 1
 
 
 @pytest.mark.parametrize(

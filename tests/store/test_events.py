@@ -49,6 +49,11 @@ def test_events_are_found(database: Database) -> None:
     assert found(until=FIRST + timedelta(hours=2)) == [2, 1]
     assert found(offset=1, limit=1) == [2]
     with database.read() as connection:
+        counted = events.counted(connection, "p", FIRST + timedelta(hours=2), None)
+        assert [(one.kind, one.count, one.latest) for one in counted] == [
+            (Kind.JOB_FAILED, 1, third.at),
+            (Kind.INSTANCE_ABNORMAL, 1, FIRST + timedelta(hours=2)),
+        ]
         assert [one.number for one in events.after(connection, 1, 10, "p")] == [2, 3]
         assert [one.number for one in events.after(connection, 1, 10)] == [2, 3, 4]
         assert [one.number for one in events.after(connection, 0, 2)] == [1, 2]

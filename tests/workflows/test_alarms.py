@@ -22,6 +22,7 @@ from shardhouse.store.database import Database
 from shardhouse.store.iam import directory
 from shardhouse.store.iam.records import Domain, Project
 from shardhouse.store.metric_ring import MINUTE, MetricRing, Row
+from shardhouse.store.neighbours import alarm_histories
 from shardhouse.store.neighbours.records import Alarm
 from shardhouse.store.neighbours.rows import ALARMS, new_row
 from shardhouse.workflows.alarms import Alarms
@@ -84,6 +85,16 @@ class World:
         self.alarms.look(self.measure(*values))
         return [(one["alarm_state"], one["value"]) for one in self.webhook.heard[known:]]
 
+    def history(self) -> list[tuple[str, list[float], bool]]:
+        """States that were recorded, the oldest first, by which values, and whether each is
+        over."""
+        with self.database.read() as connection:
+            found, _ = alarm_histories.search(connection, "p", order=alarm_histories.Order.NUMBER)
+        return [
+            (one.state, [value for _, value in one.points], one.ended_at is not None)
+            for one in reversed(found)
+        ]
+
     def state(self, alarm_id: str) -> str:
         with self.database.read() as connection:
             found = ALARMS.first(connection, id=alarm_id)
@@ -111,6 +122,20 @@ def test_an_alarm_begins_and_ends_and_each_is_told_once(world: World) -> None:
     begun = world.webhook.heard[0]
     assert (begun["alarm_id"], begun["topics"]) == (alarm_id, ["urn:smn:local:p:topic"])
     assert begun["metric"]["metric_name"] == CPU
+    assert world.history() == [
+        ("ok", [10, 10], True),
+        ("alarm", [90, 95], True),
+        ("ok", [99, 20], False),
+    ]
+
+
+def test_what_becomes_of_a_deleted_rule_is_not_recorded(world: World) -> None:
+    alarm_id = world.rule()
+    with world.database.write() as connection:
+        (rule,) = ALARMS.find(connection)
+        ALARMS.remove(connection, id=alarm_id)
+    world.alarms._judge(rule, [(START, 90.0), (START + 60, 90.0)])
+    assert world.history() == []
 
 
 def test_what_was_not_delivered_is_sent_again(world: World) -> None:

@@ -74,19 +74,13 @@ def test_each_entry_is_written_once_over_crashes_and_rotations(
     assert users == [[{"user": "rwuser", "db": "admin"}]] * len(users)
 
 
-def test_a_node_is_audited_again_after_its_restart(
-    own: Installation, single: dict[str, Any]
-) -> None:
+def test_a_node_is_audited_from_its_start_on(own: Installation, single: dict[str, Any]) -> None:
     (node,) = own.nodes(single["id"])
     node.kill()
     before = len(entries(own, single))
     with MongoClient(uri(single)) as client:
-
-        def audited() -> bool:
-            client.audit.again.insert_one({})
-            return "again" in inserted(own, single)
-
-        until("an insert to be audited", audited)
+        client.audit.again.insert_one({})  # as soon as there is a primary
+        until("the insert to be audited", lambda: "again" in inserted(own, single))
     logins = [e for e in entries(own, single)[before:] if e["atype"] == "authenticate"]
     assert {entry["param"]["user"] for entry in logins} == {"rwuser"}
 

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import structlog
 from pymongo.errors import PyMongoError
 
 from shardhouse import error_codes as codes
+from shardhouse.api.dds import router_users
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.accounts import (
     NamedRoleBody,
@@ -22,20 +22,17 @@ from shardhouse.contract.accounts import (
 )
 from shardhouse.contract.call import Nothing
 from shardhouse.domain import rules
-from shardhouse.domain.model import GroupType, Instance
+from shardhouse.domain.model import Instance
 from shardhouse.error_codes import ErrorCode
 from shardhouse.errors import DdsError, MongoError
-from shardhouse.mongo import login
 from shardhouse.mongo.accounts import Account, Accounts
 from shardhouse.mongo.wait import Deadline
 from shardhouse.workflows.context import Context, set_plan, user_group
 
 SECONDS = 20.0
 """For a majority to have a change."""
-ROUTER_SECONDS = 35.0
 PATIENCE = 10.0
 """Seconds a node has to answer a question."""
-log = structlog.get_logger()
 
 
 def create_user(request: Request[Nothing, UserBody]) -> Nothing:
@@ -46,23 +43,17 @@ def create_user(request: Request[Nothing, UserBody]) -> Nothing:
     user = Account(body.user_name, body.db_name)
     with _accounts(context, instance, codes.USER_NOT_CREATED) as accounts:
         accounts.create_user(user, body.user_pwd, _roles(body.roles))
-    routers = [node.host for group in instance.of_type(GroupType.MONGOS) for node in group.nodes]
-    authority = context.authority_file(instance)
-    try:
-        login.await_routers(
-            routers, user.name, user.database, body.user_pwd, authority, Deadline(ROUTER_SECONDS)
-        )
-    except MongoError as error:  # the user is there; a router that is not well learns later
-        log.warning("router without the new user", instance=instance.id, reason=error.message)
+    router_users.await_password(context, instance, user.name, user.database, body.user_pwd)
     return Nothing()
 
 
 def delete_user(request: Request[Nothing, NamedUserBody]) -> Nothing:
-    """Delete a user where users live. Routers know within a second, MongoDB's own within thirty."""
+    """Delete a user where users live, and tell all routers."""
     body, instance = request.body, request.ready_instance()
     rules.refuse_internal_user("user_name", body.user_name)
     with _accounts(request.service.context, instance, codes.USER_NOT_DELETED) as accounts:
         accounts.delete_user(Account(body.user_name, body.db_name))
+    router_users.refresh(request.service.context, instance)
     return Nothing()
 
 
@@ -83,10 +74,11 @@ def create_role(request: Request[Nothing, RoleBody]) -> Nothing:
 
 
 def delete_role(request: Request[Nothing, NamedRoleBody]) -> Nothing:
-    """Delete a role where users live."""
+    """Delete a role where users live, and tell all routers."""
     body, instance = request.body, request.ready_instance()
     with _accounts(request.service.context, instance, codes.ROLE_NOT_DELETED) as accounts:
         accounts.delete_role(Account(body.role_name, body.db_name))
+    router_users.refresh(request.service.context, instance)
     return Nothing()
 
 

@@ -14,6 +14,7 @@ from shardhouse.advice.slow import Logged, Verdict
 from shardhouse.advice.suggestion import Wanted
 from shardhouse.api.dds.answering import answering
 from shardhouse.api.dds.logs import nodes_with
+from shardhouse.api.dds.turns import Turns
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.advice import AdviceAnswer, AdviceQuery, Estimate, Finding, Kind, Plan
 from shardhouse.contract.call import Nothing
@@ -37,6 +38,7 @@ MOST_EXPLAINED = 10
 EXPLAINING = 12.0
 """Seconds for all explains and samples."""
 _MEGABYTE = 1 << 20
+_TURNS = Turns("Advice", most=2)
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,14 @@ class _State:
 
 def show(request: Request[AdviceQuery, Nothing]) -> AdviceAnswer:
     """All findings. Raises DdsError: 404, 403 where a replica set does not answer, 400 for too much
-    of a log."""
-    query, instance = request.query, request.instance()
-    context = request.service.context
+    of a log; and what `Turns.of` does."""
+    instance = request.instance()
+    with _TURNS.of(instance.id):
+        return _advice(request, instance)
+
+
+def _advice(request: Request[AdviceQuery, Nothing], instance: Instance) -> AdviceAnswer:
+    query, context = request.query, request.service.context
     lines = _slow_lines(context.runtime, instance, query.hours)
     with answering(instance), context.clients(instance, patience=PATIENCE) as clients:
         state = _state(instance, clients)

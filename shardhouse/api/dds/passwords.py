@@ -1,14 +1,12 @@
 """Passwords of database users. They go to MongoDB at once and are kept nowhere else."""
 
-import structlog
-
 from shardhouse import error_codes as codes
+from shardhouse.api.dds import router_users
 from shardhouse.api.dds.answering import answering
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.call import Nothing
 from shardhouse.contract.passwords import CheckBody, JudgeAnswer, JudgeBody, ResetBody
 from shardhouse.domain import passwords, rules
-from shardhouse.domain.model import GroupType
 from shardhouse.errors import DdsError, MongoError
 from shardhouse.mongo import login
 from shardhouse.mongo.replica_set import find_primary
@@ -16,8 +14,6 @@ from shardhouse.mongo.wait import Deadline
 from shardhouse.workflows.context import set_plan, user_group
 
 CHANGE_SECONDS = 20.0
-ROUTER_SECONDS = 35.0
-log = structlog.get_logger()
 
 
 def reset(request: Request[Nothing, ResetBody]) -> Nothing:
@@ -32,12 +28,7 @@ def reset(request: Request[Nothing, ResetBody]) -> Nothing:
             login.set_password(hosts, *whose, clients, Deadline(CHANGE_SECONDS))
     except MongoError as error:
         raise DdsError(codes.PASSWORD_NOT_CHANGED, error.message) from None
-    routers = [node.host for group in instance.of_type(GroupType.MONGOS) for node in group.nodes]
-    authority = context.authority_file(instance)
-    try:
-        login.await_routers(routers, *whose, authority, Deadline(ROUTER_SECONDS))
-    except MongoError as error:  # the password is changed; a router that is not well learns later
-        log.warning("router without the new password", instance=instance.id, reason=error.message)
+    router_users.await_password(context, instance, *whose)
     return Nothing()
 
 

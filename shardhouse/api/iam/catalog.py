@@ -2,7 +2,7 @@
 
 Each service has one public endpoint in the installation's one region. OpenStack clients look for
 type `ddsv3`; `dds` is the same address for people who read the catalog. `lts` and `ltsv2` are one
-service as well: clients look for either.
+service as well, and so are `ces` and `cesv1`: clients look for either.
 """
 
 import uuid
@@ -28,6 +28,7 @@ SERVICES = {
     "lts": "lts",
     "ltsv2": "lts",
     "ces": "ces",
+    "cesv1": "ces",
 }
 #: Paths on the IAM port; `{project}` stands for the project's id.
 PATHS = {
@@ -39,6 +40,7 @@ PATHS = {
     "lts": "/v2/{project}",
     "ltsv2": "/v2/{project}",
     "ces": "/V1.0/{project}",
+    "cesv1": "/V1.0/{project}",
 }
 WITHOUT_PROJECT = ("identity", "eps")
 PROJECT_PLACEHOLDER = "$(tenant_id)s"

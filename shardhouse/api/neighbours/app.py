@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shardhouse.api import errors, routing
 from shardhouse.api.bodies import LargeBodies
 from shardhouse.api.neighbours import enterprise_projects, log_groups, nova, shapes
-from shardhouse.api.neighbours.cloud_eye import alarms
+from shardhouse.api.neighbours.cloud_eye import alarm_histories, alarms, alarms_v2, events
 from shardhouse.api.neighbours.cloud_eye import metrics as cloud_eye_metrics
 from shardhouse.api.neighbours.neutron import (
     floating_ips,
@@ -59,6 +59,9 @@ RESOURCES = (
     log_groups,
     cloud_eye_metrics,
     alarms,
+    alarms_v2,
+    alarm_histories,
+    events,
     versions,
     vpcs_v3,
     *NETWORK_RESOURCES,

@@ -93,22 +93,19 @@ EPS = Service(
     {400: "EPS.0002", 403: "EPS.0004", 404: "EPS.0005", 409: "EPS.0010", 500: "EPS.0001"},
     _eps,
 )
+CES_CODES = {400: "ces.0014", 403: "ces.0017", 404: "ces.0016", 500: "ces.0007"}
+CES_V2 = Service(re.compile(r"/v2/[^/]+/(alarms|alarm-histories)(/|\Z)"), "ces.", CES_CODES, _flat)
 LTS = Service(
     re.compile(r"/v2(/|\Z)"),
     "LTS.",
     {400: "LTS.0009", 403: "LTS.0001", 404: "LTS.0201", 409: "LTS.0009", 500: "LTS.0010"},
     _flat,
 )
-CES = Service(
-    re.compile(r"/V1\.0(/|\Z)"),
-    "ces.",
-    {400: "ces.0014", 403: "ces.0017", 404: "ces.0016", 500: "ces.0007"},
-    _ces,
-)
+CES = Service(re.compile(r"/V1\.0(/|\Z)"), "ces.", CES_CODES, _ces)
 VPC_CODES = {400: "VPC.0101", 403: "VPC.0010", 404: "VPC.0202", 409: "VPC.0108", 500: "VPC.0111"}
 VPC_V3 = Service(re.compile("/v3/"), "VPC.", VPC_CODES, _flat)
 VPC = Service(re.compile(""), "VPC.", VPC_CODES, _vpc)
-SERVICES = (NEUTRON, NOVA, EPS, LTS, CES, VPC_V3, VPC)
+SERVICES = (NEUTRON, NOVA, EPS, CES_V2, LTS, CES, VPC_V3, VPC)
 
 
 def body(request: Request, error: ApiError) -> dict[str, Any]:

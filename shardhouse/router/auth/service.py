@@ -1,6 +1,7 @@
 """The login of whoever has the key file, as members have it at each other: `__system` on `local`.
 
-It is for a router's own settings and nothing else: the cluster's data and users are beyond it.
+It is for a router's own settings, numbers and caches and nothing else: the cluster's data and users
+are beyond it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ _MECHANISM = "SCRAM-SHA-256"
 PRIVILEGES: tuple[Mapping[str, Any], ...] = (
     {
         "resource": {"cluster": True},
-        "actions": ["getCmdLineOpts", "getParameter", "serverStatus", "setParameter"],
+        "actions": [
+            *("getCmdLineOpts", "getParameter", "invalidateUserCache"),
+            *("serverStatus", "setParameter"),
+        ],
     },
     {"resource": {"db": "admin", "collection": ""}, "actions": ["enableProfiler"]},
 )

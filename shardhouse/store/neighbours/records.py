@@ -194,6 +194,11 @@ class Alarm(Row):
         """Its dimensions as names and values."""
         return [(one["name"], one["value"]) for one in self.dimensions]
 
+    @property
+    def resource_id(self) -> str:
+        """What it is about: the values of its dimensions in their order, between commas."""
+        return ",".join(sorted(value for _, value in self.pairs))
+
     def reports(self, state: str) -> bool:
         """Whether the rule has an action for a state."""
         return bool({"alarm": self.alarm_actions, "ok": self.ok_actions}.get(state))
@@ -202,6 +207,36 @@ class Alarm(Row):
         """Who: names of topics, as the rule has them."""
         actions = self.alarm_actions if state == AlarmState.ALARM else self.ok_actions
         return [topic for action in actions for topic in action["notificationList"]]
+
+
+@dataclass(frozen=True)
+class AlarmRecord:
+    """A state that values gave an alarm rule, as the rule was then, and the values of the periods
+    that were judged (seconds since 1970, value). It lasts while `ended_at` is None."""
+
+    number: int
+    project_id: str
+    alarm_id: str
+    name: str
+    description: str
+    namespace: str
+    metric_name: str
+    dimensions: tuple[dict[str, str], ...]
+    resource_id: str
+    condition: dict[str, Any]
+    level: int
+    action_enabled: bool
+    alarm_actions: tuple[dict[str, Any], ...]
+    ok_actions: tuple[dict[str, Any], ...]
+    state: str
+    points: tuple[tuple[int, float], ...]
+    began_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def id(self) -> str:
+        """As the API writes it: `ah`, milliseconds, nine characters."""
+        return f"ah{int(self.began_at.timestamp() * 1000)}{self.number:09}"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    Text,
     UniqueConstraint,
     text,
 )
@@ -204,6 +205,31 @@ ALARMS = _table(
     Column("state_at", Moment, nullable=False),
     _text("told", 32),
     Column("told_at", Moment),
+)
+
+#: Numbers are not used again, so that ids of records are not, either.
+ALARM_HISTORIES = Table(
+    "alarm_histories",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    _part_of("project_id", "iam_projects"),
+    Column("alarm_id", String(36), nullable=False, index=True),
+    _text("name", 255),
+    _text("description", 256),
+    _text("namespace", 32),
+    _text("metric_name"),
+    Column("dimensions", JSON, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    Column("condition", JSON, nullable=False),
+    Column("level", Integer, nullable=False),
+    _flag("action_enabled"),
+    Column("alarm_actions", JSON, nullable=False),
+    Column("ok_actions", JSON, nullable=False),
+    _text("state", 32),
+    Column("points", JSON, nullable=False),
+    Column("began_at", Moment, nullable=False, index=True),
+    Column("ended_at", Moment),
+    sqlite_autoincrement=True,
 )
 
 ENTERPRISE_PROJECTS = Table(

@@ -1,1 +1,2 @@
-"""Cloud Eye (CES) v1, for database instances: metrics and their values, alarm rules."""
+"""Cloud Eye (CES), for database instances: metrics and their values, alarm rules and their
+histories, events; of version 2 what reads alarm rules."""

@@ -3,6 +3,7 @@ whatever topics they name."""
 
 import secrets
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -10,12 +11,21 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
 from shardhouse.api.iam.wire import Fields
-from shardhouse.api.neighbours.cloud_eye.wire import PATH, digits, dimensions, invalid, text, word
+from shardhouse.api.neighbours.cloud_eye.wire import (
+    PATH,
+    digits,
+    dimensions,
+    invalid,
+    milliseconds,
+    text,
+    word,
+)
 from shardhouse.api.neighbours.wire import BodyIn, ScopeIn, given, sized_text
 from shardhouse.domain import alarm
 from shardhouse.domain.alarm import Condition
 from shardhouse.domain.metric_series import FILTERS
 from shardhouse.errors import NeighbourError, Reason
+from shardhouse.store.neighbours import alarm_histories
 from shardhouse.store.neighbours.records import Alarm
 from shardhouse.store.neighbours.rows import ALARMS, new_row
 
@@ -81,7 +91,7 @@ def list_alarms(request: Request, scope: ScopeIn) -> JSONResponse:
 def show_alarm(scope: ScopeIn, alarm_id: str) -> JSONResponse:
     """One rule, in a list as the API has it."""
     with scope.database.read() as connection:
-        found = _get(connection, scope.project_id, alarm_id)
+        found = get_alarm(connection, scope.project_id, alarm_id)
     return JSONResponse({"metric_alarms": [_shown(found)]})
 
 
@@ -93,7 +103,7 @@ def change_alarm(scope: ScopeIn, body: BodyIn, alarm_id: str) -> Response:
     if "alarm_name" in fields:
         changes["name"] = text(fields, "alarm_name", 128)
     with scope.database.write() as connection:
-        found = _get(connection, scope.project_id, alarm_id)
+        found = get_alarm(connection, scope.project_id, alarm_id)
         if "condition" in fields:
             changes["condition"] = _condition(fields.object("condition"), found.condition)
         ALARMS.change(connection, found.id, changes)
@@ -107,7 +117,7 @@ def switch_alarm(scope: ScopeIn, body: BodyIn, alarm_id: str) -> Response:
     if enabled is None:
         raise invalid("alarm_enabled: a boolean is required.")
     with scope.database.write() as connection:
-        found = _get(connection, scope.project_id, alarm_id)
+        found = get_alarm(connection, scope.project_id, alarm_id)
         ALARMS.change(connection, found.id, {"enabled": enabled})
     return Response(status_code=204)
 
@@ -116,11 +126,14 @@ def switch_alarm(scope: ScopeIn, body: BodyIn, alarm_id: str) -> Response:
 def delete_alarm(scope: ScopeIn, alarm_id: str) -> Response:
     """204: gone."""
     with scope.database.write() as connection:
-        ALARMS.remove(connection, id=_get(connection, scope.project_id, alarm_id).id)
+        found = get_alarm(connection, scope.project_id, alarm_id)
+        ALARMS.remove(connection, id=found.id)
+        alarm_histories.end(connection, found.id, datetime.now(UTC))
     return Response(status_code=204)
 
 
-def _get(connection: Connection, project_id: str, alarm_id: str) -> Alarm:
+def get_alarm(connection: Connection, project_id: str, alarm_id: str) -> Alarm:
+    """A rule of the project. Raises NeighbourError 404."""
     found = ALARMS.first(connection, project_id=project_id, id=alarm_id)
     if found is None:
         raise NeighbourError(Reason.ALARM_NOT_FOUND, f"The project has no alarm rule {alarm_id}.")
@@ -218,6 +231,6 @@ def _shown(one: Alarm) -> dict[str, Any]:
         "alarm_action_begin_time": "",
         "alarm_action_end_time": "",
         "alarm_state": one.state,
-        "update_time": int(one.state_at.timestamp() * 1000),
+        "update_time": milliseconds(one.state_at),
         "enterprise_project_id": "0",
     }
