@@ -134,6 +134,7 @@ SESSION_NOT_KILLED = ErrorCode("DBS.301077", 400, "the session could not be kill
 KEEP_DAYS_INVALID = ErrorCode("DBS.280214", 400, "keep_days is wrong")
 PERIOD_INVALID = ErrorCode("DBS.280215", 400, "period is wrong")
 START_TIME_INVALID = ErrorCode("DBS.280216", 400, "start_time is wrong")
+BACKUP_STORAGE_FAILED = ErrorCode("DBS.201509", 500, "the storage of backups does not serve them")
 BACKUP_EXISTS = ErrorCode("DBS.201201", 400, "there is a backup of this name")
 BACKUP_STATE_FORBIDS = ErrorCode("DBS.201202", 400, "the backup's state forbids it")
 BACKUP_NOT_FOUND = ErrorCode("DBS.201214", 400, "the backup does not exist")

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shardhouse import error_codes as codes
-from shardhouse.errors import ApiError, DdsError, DiskFullError, GatewayError, IamError
+from shardhouse.errors import ApiError, BackupError, DdsError, DiskFullError, GatewayError, IamError
 
 Flavour = Literal["dds", "iam"]
 Shape = Callable[[Request, ApiError], dict[str, Any]]
@@ -76,6 +76,11 @@ def install(app: FastAPI, flavour: Flavour, shape: Shape | None = None) -> None:
         assert isinstance(error, ApiError)
         return answer(request, error)
 
+    async def on_backup_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, BackupError)
+        log.error("request failed", path=request.url.path, reason=error.message)
+        return answer(request, DdsError(codes.BACKUP_STORAGE_FAILED, error.message))
+
     async def on_http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         response = answer(request, _from_http(error, request, flavour))
@@ -111,6 +116,7 @@ def install(app: FastAPI, flavour: Flavour, shape: Shape | None = None) -> None:
         return response
 
     app.add_exception_handler(ApiError, on_api_error)
+    app.add_exception_handler(BackupError, on_backup_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_bad_request)
     app.add_exception_handler(ClientDisconnect, on_disconnect)

@@ -172,6 +172,33 @@ def open_archive(storage: Storage, vault: Vault, instance_id: str) -> Archive:
     return Archive(storage, instance_id, key)
 
 
+class Archives:
+    """The archives of instances, each with its key, which is read once. What makes a backup asks
+    for the stored key anew: with one that has been lost, nobody could read it. For several threads.
+    """
+
+    def __init__(self, storage: Storage, vault: Vault) -> None:
+        self._storage = storage
+        self._vault = vault
+        self._open: dict[str, Archive] = {}
+
+    def of(self, instance_id: str) -> Archive:
+        """The archive of an instance. Raises BackupError as `open_archive`."""
+        known = self._open.get(instance_id)
+        return self.renewed(instance_id) if known is None else known
+
+    def renewed(self, instance_id: str) -> Archive:
+        """The same, with the key that is stored now. Raises BackupError as `open_archive`."""
+        self.forget(instance_id)
+        archive = open_archive(self._storage, self._vault, instance_id)
+        self._open[instance_id] = archive
+        return archive
+
+    def forget(self, instance_id: str) -> None:
+        """The instance's key is not stored any more: what comes next gets another."""
+        self._open.pop(instance_id, None)
+
+
 class _Counted:
     """Passes chunks on, and knows how many bytes they were."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, WriteConcern
 
-from shardhouse.backups.dumps import Dump, DumpedCollection
+from shardhouse.backups.dumps import BUCKETS, VIEW, Dump, DumpedCollection
 from shardhouse.errors import BackupError
 from shardhouse.mongo.transfer import server_errors
 
@@ -21,7 +21,6 @@ _BATCH_BYTES = 8 * 1024**2
 _MAJORITY = WriteConcern("majority")
 _OF_THE_SERVER = ("admin", "config", "local", "")
 """Databases of the server itself; the oplog of an archive is in none."""
-_BUCKETS = "system.buckets."
 _OPTIONS_NOT_MADE = {"uuid", "autoIndexId", "temp"}
 _INDEX_FIELDS_NOT_MADE = {"ns", "background", "safe", "dropDups", "buildUUID"}
 
@@ -44,14 +43,16 @@ def load(
     written until then stays."""
     wanted = [item for item in dump.collections if _is_imported(item)]
     _make_room(client, wanted, drop=drop)
-    views = [item for item in wanted if item.kind == "view"]
-    others = [item for item in wanted if item.kind != "view"]
+    views = [item for item in wanted if item.kind == VIEW]
+    others = [item for item in wanted if item.kind != VIEW]
     for item in others:
         with server_errors(f"make {item}"):
             _create(client, item)
-    documents = _insert(dump, client, {_stored(item) for item in others}, progress)
+    documents = _insert(
+        dump, client, {f"{item.database}.{item.stored}" for item in others}, progress
+    )
     for item in others:
-        indexes = [_index(one) for one in item.indexes if one.get("name") != "_id_"]
+        indexes = [_index(one) for one in item.indexes if not _is_of_collection(one)]
         if indexes:
             with server_errors(f"make the indexes of {item}"):
                 client[item.database].command("createIndexes", item.name, indexes=indexes)
@@ -61,7 +62,7 @@ def load(
     left_out = tuple(
         str(item)
         for item in dump.collections
-        if not _is_imported(item) and not item.name.startswith(_BUCKETS)
+        if not _is_imported(item) and not item.name.startswith(BUCKETS)
     )
     return Imported(len(others) + len(views), documents, left_out)
 
@@ -70,11 +71,6 @@ def _is_imported(item: DumpedCollection) -> bool:
     return item.database not in _OF_THE_SERVER and (
         not item.name.startswith("system.") or item.name == "system.js"
     )
-
-
-def _stored(item: DumpedCollection) -> str:
-    """Where its documents are: the measurements of a time series are in buckets."""
-    return f"{item.database}.{_BUCKETS if item.kind == 'timeseries' else ''}{item.name}"
 
 
 def _make_room(client: MongoClient[Any], wanted: Iterable[DumpedCollection], *, drop: bool) -> None:
@@ -100,6 +96,11 @@ def _create(client: MongoClient[Any], item: DumpedCollection) -> None:
     database.command("create", item.name, **options)
 
 
+def _is_of_collection(index: Mapping[str, Any]) -> bool:
+    """Whether an index is made with its collection."""
+    return index.get("name") == "_id_" or bool(index.get("clustered"))
+
+
 def _index(index: Mapping[str, Any]) -> dict[str, Any]:
     """An index as it can be made today: releases before 4.2 kept options that are none any more."""
     return {key: value for key, value in index.items() if key not in _INDEX_FIELDS_NOT_MADE}
@@ -118,7 +119,9 @@ def _insert(dump: Dump, client: MongoClient[Any], wanted: set[str], progress: Pr
         database, name = place
         with server_errors(f"write documents of {database}.{name}"):
             into = client[database].get_collection(name, write_concern=_MAJORITY)
-            into.insert_many(batch, ordered=False, bypass_document_validation=True)
+            # Buckets have a validator of the server's own, which clients may not bypass.
+            ours = not name.startswith(BUCKETS)
+            into.insert_many(batch, ordered=False, bypass_document_validation=ours or None)
         written += len(batch)
 
     for block in dump.blocks():

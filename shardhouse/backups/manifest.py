@@ -18,6 +18,7 @@ from shardhouse.errors import BackupError, CorruptBackupError
 from shardhouse.nodes.runtime import DataFile
 
 FORMAT = 1
+FOLDER = "backups/"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ _MANIFEST = TypeAdapter(Manifest)
 
 def folder(backup_id: str) -> str:
     """Prefix of all objects of a backup."""
-    return f"backups/{backup_id}/"
+    return f"{FOLDER}{backup_id}/"
 
 
 def name(backup_id: str) -> str:

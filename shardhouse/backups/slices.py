@@ -6,8 +6,9 @@ ones are merged: for a while the merged one and the small ones are there both.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bson.timestamp import Timestamp
 
@@ -15,6 +16,7 @@ from shardhouse.backups import entries, positions
 from shardhouse.backups.archive import Archive
 from shardhouse.errors import CorruptBackupError, MissingObjectError, OplogGapError
 
+T = TypeVar("T")
 FOLDER = "oplog/"
 _NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}")
 
@@ -69,12 +71,37 @@ def read(archive: Archive, group_id: str, after: Timestamp, upto: Timestamp) -> 
     Raises OplogGapError where the archive has not all of them, as soon as it gets there, and
     BackupError for what cannot be read.
     """
+
+    def opened(piece: Slice) -> Iterator[bytes]:
+        return archive.read(name(group_id, piece))
+
+    for piece, reached, chunks in chain(archive, group_id, after, upto, opened):
+        yield from _within(chunks, name(group_id, piece), piece, reached, upto)
+
+
+def content(archive: Archive, group_id: str, piece: Slice) -> Iterator[bytes]:
+    """All entries of a slice. Raises MissingObjectError at once where it was merged, BackupError
+    for what cannot be read."""
+    chunks = archive.read(name(group_id, piece))
+    return _within(chunks, name(group_id, piece), piece, piece.after, piece.last)
+
+
+def chain(
+    archive: Archive,
+    group_id: str,
+    after: Timestamp,
+    upto: Timestamp,
+    opened: Callable[[Slice], T],
+) -> Iterator[tuple[Slice, Timestamp, T]]:
+    """The slices that lead from `after` to `upto`, each with the position that those before it
+    reach, and what `opened` makes of it; it raises MissingObjectError where a slice was merged
+    meanwhile. Raises as `read`."""
     known = listed(archive, group_id)
     reached = after
     while reached < upto:
         try:
             piece = _next(known, group_id, reached, upto)
-            chunks = archive.read(name(group_id, piece))
+            found = opened(piece)
         except (OplogGapError, MissingObjectError):
             # Slices may have been merged since they were listed.
             fresh = listed(archive, group_id)
@@ -82,8 +109,23 @@ def read(archive: Archive, group_id: str, after: Timestamp, upto: Timestamp) -> 
                 raise
             known = fresh
             continue
-        yield from _within(chunks, name(group_id, piece), piece, reached, upto)
+        yield piece, reached, found
         reached = piece.last
+
+
+def check(archive: Archive, group_id: str, after: Timestamp, upto: Timestamp) -> int:
+    """Read all entries of a replica set behind `after` and up to `upto`, and see that they are in
+    order; returns how many. Raises as `read`, and CorruptBackupError."""
+    count, last = 0, after
+    for entry in read(archive, group_id, after, upto):
+        position = entries.position(entry)
+        if position <= last:
+            raise CorruptBackupError(
+                f"The archived oplog of {group_id} is damaged: an entry of "
+                f"{positions.text(position)} comes after {positions.text(last)}."
+            )
+        count, last = count + 1, position
+    return count
 
 
 def cut(archive: Archive, group_id: str, moment: int) -> Timestamp:

@@ -271,32 +271,82 @@ def times(instance: Named, data_dir: DataDir = None, json: Json = False) -> None
 def export(
     backup: BackupName,
     folder: Annotated[
-        str, typer.Argument(metavar="FOLDER|-", help="Where files go; - is standard output.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[FOLDER|-]",
+            help="Where files go; - is standard output.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--to", "--out", "-o", help="The same as FOLDER.", show_default=False),
+    ] = None,
+    form: Annotated[
+        Literal["files", "mongodump"],
+        typer.Option("--format", help="MongoDB's own files, or a dump for mongorestore."),
+    ] = "files",
+    archive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|-",
+            help="Of mongodump: one file instead of a folder; - is standard output.",
+            show_default=False,
+        ),
+    ] = None,
+    gzip: Annotated[bool, typer.Option("--gzip", help="Of mongodump: compressed.")] = False,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Download a backup: a tar archive of each replica set, decrypted.
+    """Download a backup, decrypted: its files, or a dump of its databases.
 
-    It holds the data directory of a member, for a mongod of the version that
-    was backed up. Of a cluster, oplog.bson has what was written between the
-    copy and the backup's moment. docs/backups.md says how to use it.
+    --format files is a tar archive of each replica set: the data directory of a
+    member, for a mongod of the version that was backed up. Of a cluster,
+    oplog.bson has what was written between the copy and the backup's moment.
+
+    --format mongodump is what mongodump would write of all databases, and what
+    mongorestore and `shardhouse backup import` read. The service restores the
+    backup aside for it, which takes as much disk as one member of each replica
+    set. Users and roles are left out. docs/backups.md says how to use both.
     """
     from shardhouse.cli.client import connect
 
-    if folder == "-" and json:
+    if [folder, out, archive].count(None) != 2:
+        raise typer.BadParameter("one of FOLDER, --to and --archive is required")
+    if form == "files" and (archive is not None or gzip):
+        raise typer.BadParameter("--archive and --gzip go with --format mongodump")
+    if form == "mongodump" and "-" in (folder, out):
+        raise typer.BadParameter("--archive - writes a dump to standard output")
+    place = folder or out or archive or ""
+    if place == "-" and json:
         raise typer.BadParameter("--json and an archive cannot both go to standard output")
     with connect(data_dir) as client:
         found = find_backup(client, backup)
-        if folder == "-":
+        if form == "mongodump":
+            paths = _dump(client, found, place, whole=archive is not None, gzip=gzip, quiet=json)
+        elif place == "-":
             downloads.to_stdout(client, found, quiet=False)
             return
-        paths = downloads.to_folder(client, found, Path(folder), quiet=json)
+        else:
+            paths = downloads.to_folder(client, found, Path(place), quiet=json)
     if json:
         output.print_json([{"file": str(path), "size": path.stat().st_size} for path in paths])
     else:
         for path in paths:
             print(path)
+
+
+def _dump(
+    client: "Client", backup: Backup, place: str, *, whole: bool, gzip: bool, quiet: bool
+) -> list[Path]:
+    """Have the service dump a backup, and fetch that; the files that were written."""
+    target = downloads.DumpTarget(place, whole=whole, gzip=gzip)
+    target.check()
+    answer = client.dds("POST", f"backups/{backup['id']}/dump")
+    finish(client, answer["job_id"], quiet=quiet)
+    params = {"job_id": answer["job_id"]}
+    link = client.dds("GET", f"backups/{backup['id']}/dump", params=params)
+    return target.fetch(client, link, quiet=quiet)
 
 
 @app.command()
@@ -305,9 +355,10 @@ def verify(backup: BackupName, data_dir: DataDir = None, json: Json = False) -> 
 
     The service unpacks all files and compares their checksums, has MongoDB
     replay what was written until the backup's moment, and validates every
-    collection with its indexes. No instance is touched; it takes as much disk
-    as one member of each replica set. The exit code is 1 where something is
-    wrong.
+    collection with its indexes. What was captured since is decrypted as well,
+    and is complete and in order up to the newest time that the backup leads to.
+    No instance is touched; it takes as much disk as one member of each replica
+    set. The exit code is 1 where something is wrong.
     """
     from shardhouse.cli.client import connect
 
@@ -379,7 +430,8 @@ def import_dump(
 
 
 def _counts(job: dict[str, Any]) -> list[str]:
-    """How much of what was found in each replica set: entries replayed, documents validated."""
+    """How much of what was found in each replica set: entries replayed, documents validated,
+    captured entries checked."""
     return [step["detail"] for step in job["steps"] if ": " in step["detail"]]
 
 

@@ -124,6 +124,21 @@ class DownloadLinks(Wire):
     bucket: str
 
 
+class DumpQuery(Wire):
+    """Which dump of a backup: the job that made it."""
+
+    job_id: Text
+
+
+class DumpLink(Wire):
+    """The dump's `name`, its `size` in bytes, where it is, and until when (UTC)."""
+
+    name: str
+    size: int
+    download_link: str
+    link_expired_time: str
+
+
 class DownloadPolicyBody(Wire):
     """`open` or `close`."""
 
@@ -245,6 +260,34 @@ VERIFY_BACKUP = Call(
     answer=JobId,
     addition=True,
 )
+DUMP_BACKUP = Call(
+    "DumpBackup",
+    Method.POST,
+    f"{BACKUPS}/{{backup_id}}/dump",
+    summary="Restore a backup aside, and write its databases as an archive of mongodump. The dump "
+    "stays for a day.",
+    permission="dds:backup:dump",
+    answer=JobId,
+    addition=True,
+)
+SHOW_DUMP_LINK = Call(
+    "ShowBackupDumpLink",
+    Method.GET,
+    f"{BACKUPS}/{{backup_id}}/dump",
+    summary="A link to a dump of a backup, good for a quarter of an hour.",
+    permission=LIST,
+    query=DumpQuery,
+    answer=DumpLink,
+    addition=True,
+)
+DOWNLOAD_DUMP = Call(
+    "DownloadBackupDump",
+    Method.GET,
+    "/v3/backup-dumps/{backup_id}/{job_id}",
+    summary="The dump that a link names: an archive for mongorestore.",
+    query=LinkQuery,
+    addition=True,
+)
 SHOW_DOWNLOAD_LINKS = Call(
     "ShowBackupDownloadLink",
     Method.GET,
@@ -297,6 +340,9 @@ CALLS = (
     STOP_BACKUP,
     RESTORE_INSTANCE,
     VERIFY_BACKUP,
+    DUMP_BACKUP,
+    SHOW_DUMP_LINK,
+    DOWNLOAD_DUMP,
     SHOW_DOWNLOAD_LINKS,
     DOWNLOAD_FILE,
     SHOW_DOWNLOAD_POLICY,

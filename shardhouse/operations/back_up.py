@@ -154,7 +154,7 @@ def _copied(run: Run[Arguments], instance: Instance, group: Group, clients: Clie
                 raise
             log.warning("copying starts again", instance=instance.id, node=node.id, why=str(error))
         else:
-            archive = run.context.archive(instance.id)
+            archive = run.context.archives.renewed(instance.id)
             namespaces.write(archive, run.arguments.backup_id, group.id, found)
             top: Timestamp = locked.top
             return top
@@ -164,7 +164,7 @@ def _copied(run: Run[Arguments], instance: Instance, group: Group, clients: Clie
 def store(run: Run[Arguments]) -> None:
     """The copies are in the storage, and of a cluster what its sets wrote since."""
     context, instance = run.context, run.instance
-    archive, backup = context.archive(instance.id), _backup(run)
+    archive, backup = context.archives.renewed(instance.id), _backup(run)
     try:  # before a crash, maybe: then the copies are gone
         made = manifest.read(archive, backup.id)
     except MissingObjectError:

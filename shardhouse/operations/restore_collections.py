@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from shardhouse import error_codes as codes
 from shardhouse.backups import namespaces
 from shardhouse.contract.restore_times import RESTORE_COLLECTIONS, RestoreCollectionsBody
-from shardhouse.domain import restoring
 from shardhouse.domain.model import GroupType, Mode
 from shardhouse.errors import DdsError, MongoError, StepError, bad_parameter
 from shardhouse.mongo import guest, transfer
@@ -24,7 +23,6 @@ from shardhouse.nodes.runtime import Aside, NodeRef
 from shardhouse.operations.tasks import recovering, serving
 from shardhouse.operations.tasks.recovering import Recovery
 from shardhouse.operations.tasks.serving import Served
-from shardhouse.store import backups
 from shardhouse.workflows import limits, processes
 from shardhouse.workflows.context import set_plan, user_group
 from shardhouse.workflows.operation import Asked, Operation, Planned, Run, Step
@@ -249,13 +247,7 @@ def _entry(run: Run[Arguments]) -> Iterator[Client]:
 def _aside(run: Run[Arguments], number: int) -> Run[Recovery]:
     """A part's recovery, with an instance that has a node for each replica set of its backup."""
     part = run.arguments.parts[number]
-    with run.context.database.read() as connection:
-        backup = backups.load(connection, part.recovery.backup_id)
-    if backup is None:
-        raise StepError(f"The backup {part.recovery.backup_id} was deleted.")
-    name = _aside_name(run, number)
-    instance = restoring.stand_in(run.instance, backup, name, with_router=True)
-    return Run(run.context, run.job, instance, part.recovery, run.report, run.since)
+    return recovering.beside(run, part.recovery, _aside_name(run, number), with_router=True)
 
 
 def _aside_name(run: Run[Arguments], number: int) -> str:
@@ -263,15 +255,13 @@ def _aside_name(run: Run[Arguments], number: int) -> str:
 
 
 def _nodes(run: Run[Arguments], number: int) -> list[NodeRef]:
-    """A part's nodes aside; its backup need not be known any more."""
-    count = len(run.arguments.parts[number].recovery.groups)
-    name = _aside_name(run, number)
-    return [NodeRef(run.instance.id, f"{name}-{place}") for place in range(count)]
+    recovery = run.arguments.parts[number].recovery
+    return recovering.nodes_beside(run, recovery, _aside_name(run, number))
 
 
 def _remove_aside(run: Run[Arguments], number: int) -> None:
-    for node in _nodes(run, number):
-        run.context.runtime.remove(node)
+    recovery = run.arguments.parts[number].recovery
+    recovering.remove_beside(run, recovery, _aside_name(run, number))
 
 
 RESTORE = Operation(

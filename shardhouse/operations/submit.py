@@ -40,8 +40,9 @@ from shardhouse.operations import (
     enlarge_volume,
     repair,
     restore,
-    verify_backup,
 )
+from shardhouse.operations.tasks import recovering
+from shardhouse.operations.tasks.recovering import Recovery
 from shardhouse.settings import Settings
 from shardhouse.store import backups, configurations, instances, jobs, sealed
 from shardhouse.workflows import disk, launch, restorable, restore_points
@@ -267,13 +268,13 @@ class Submit:
             self.workflows.start(job)
         return started
 
-    def verify_backup(self, project_id: str, backup_id: str) -> Job:
-        """Start verifying a backup. Raises DdsError 400 for one that does not exist or is not
-        complete."""
+    def beside(self, operation: Operation[Recovery], project_id: str, backup_id: str) -> Job:
+        """Start an operation that recovers a backup beside its instance. Raises DdsError 400 for a
+        backup that does not exist or is not complete."""
         backup = restorable.of_backup(self.context, project_id, backup_id).backup
         with self.context.database.write() as connection:
             (owner,) = instances.load_all(connection, [backup.instance_id])
-            job = new_job(owner, verify_backup.VERIFY, verify_backup.recovery(backup))
+            job = new_job(owner, operation, recovering.of_backup(backup))
             jobs.add(connection, job)
         self.workflows.start(job)
         return job

@@ -5,10 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from shardhouse.backups.archive import Archive, open_archive
+from shardhouse.backups.archive import Archive, Archives
+from shardhouse.backups.namespaces import KnownChanges
 from shardhouse.backups.storage.interface import Storage
 from shardhouse.domain.model import Group, GroupType, Instance, MemberRole
 from shardhouse.engines import Builds, Catalogue
@@ -62,9 +64,19 @@ class Context:
         with self.database.read() as connection:
             return sealed.load(connection, self.vault, instance_id)
 
+    @cached_property
+    def archives(self) -> Archives:
+        """Where instances' backups are in this storage."""
+        return Archives(self.storage, self.vault)
+
+    @cached_property
+    def known_changes(self) -> KnownChanges:
+        """What captured slices in this storage say of collections."""
+        return KnownChanges()
+
     def archive(self, instance_id: str) -> Archive:
         """Where the instance's backups are. Raises BackupError."""
-        return open_archive(self.storage, self.vault, instance_id)
+        return self.archives.of(instance_id)
 
     def clients(self, instance: Instance, **timeouts: float) -> Clients:
         """Connections to the instance's nodes as `__system`; the caller closes them. MongoError for

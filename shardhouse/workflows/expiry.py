@@ -1,19 +1,24 @@
-"""Removes backups and captured oplogs that nothing needs any more: see `backups.retention`."""
+"""Removes backups and captured oplogs that nothing needs any more: see `backups.retention`; and
+dumps of backups after a day."""
+
+from datetime import timedelta
 
 import structlog
 
-from shardhouse.backups import manifest, retention, slices
+from shardhouse.backups import exported, manifest, retention, slices
 from shardhouse.domain import policy
 from shardhouse.domain.backup import Backup, BackupStatus, BackupType
 from shardhouse.domain.model import Instance, Status
 from shardhouse.errors import BackupError
-from shardhouse.store import backups, instances, recycle_bin
+from shardhouse.store import backups, instances, jobs, recycle_bin
 from shardhouse.workflows import recycling, restorable
 from shardhouse.workflows.context import Context, now
 from shardhouse.workflows.periodic import Periodic
 
 INTERVAL = 300.0
 """Seconds between two looks."""
+DUMPS_KEPT = timedelta(days=1)
+"""So long dumps of backups stay behind the end of the job that made them."""
 log = structlog.get_logger()
 
 
@@ -36,6 +41,7 @@ class Expiry(Periodic):
             if instance.id in used:
                 continue
             try:
+                self._expire_dumps(instance)
                 if instance.status is not Status.DELETED:
                     self._expire(instance)
                 elif instance.id not in kept:
@@ -57,6 +63,16 @@ class Expiry(Periodic):
         archive = self._context.archive(instance.id)
         for group_id, pieces in report.slices.items():
             archive.delete([slices.name(group_id, piece) for piece in pieces])
+
+    def _expire_dumps(self, instance: Instance) -> None:
+        """Remove dumps that have been there for long enough."""
+        archive = self._context.archive(instance.id)
+        for export in list(exported.listed(archive)):
+            with self._context.database.read() as connection:
+                job = jobs.load(connection, export.job_id)
+            ended = job and job.ended_at
+            if job is None or (ended and ended < now() - DUMPS_KEPT):
+                export.remove(archive)
 
     def _forget(self, instance: Instance) -> None:
         """Of an instance that is gone only backups stay that a client asked for."""

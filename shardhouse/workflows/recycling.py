@@ -37,3 +37,4 @@ def forget(context: Context, instance_id: str) -> None:
     with context.database.write() as connection:
         recycle_bin.remove(connection, instance_id)
     context.storage.delete(entry.name for entry in context.storage.list(f"{instance_id}/"))
+    context.archives.forget(instance_id)

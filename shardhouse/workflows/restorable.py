@@ -97,7 +97,8 @@ def of_moment(context: Context, project_id: str, instance_id: str, moment: int) 
 
 def names(context: Context, point: Point) -> set[str]:
     """The collections and views that users had at a point in the captured oplog, by their whole
-    names. All of that oplog is read, from the point's backup on. Raises BackupError."""
+    names. That oplog is read from the point's backup on, but for what is remembered of it. Raises
+    BackupError."""
     backup = point.backup
     archive = context.archive(backup.instance_id)
     found: set[str] = set()
@@ -106,7 +107,7 @@ def names(context: Context, point: Point) -> set[str]:
             continue
         known = namespaces.read(archive, backup.id, group.id)
         top, upto = positions.parse(backup.tops[group.id]), positions.parse(point.upto)
-        known.apply(slices.read(archive, group.id, top, upto))
+        known.apply(context.known_changes.between(archive, group.id, top, upto))
         found |= known.all
     return found
 

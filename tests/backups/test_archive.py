@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shardhouse.backups.archive import FRAME, TAG_BYTES, Archive, open_archive
+from shardhouse.backups.archive import FRAME, TAG_BYTES, Archive, Archives, open_archive
 from shardhouse.backups.storage.interface import Entry, Storage
 from shardhouse.errors import BackupError, CorruptBackupError, MissingObjectError
 from shardhouse.store.vault import Vault
@@ -140,3 +140,22 @@ def test_an_object_does_not_open_under_another_name(storage: Storage, archive: A
     storage.write(f"{INSTANCE}/b", storage.read(f"{INSTANCE}/a"))
     with pytest.raises(CorruptBackupError):
         content(archive, "b")
+
+
+def test_a_key_is_read_once_until_it_is_to_be_stored(storage: Storage) -> None:
+    archives = Archives(storage, VAULT)
+    first = archives.of(INSTANCE)
+    first.write("a", [b"text"])
+    key = b"".join(storage.read(f"{INSTANCE}/key.json"))
+    storage.delete([f"{INSTANCE}/key.json"])
+    assert archives.of(INSTANCE) is first
+    with pytest.raises(BackupError, match=r"key .* is missing"):
+        archives.renewed(INSTANCE)
+    with pytest.raises(BackupError, match=r"key .* is missing"):
+        archives.of(INSTANCE)
+    storage.write(f"{INSTANCE}/key.json", [key])
+    assert content(archives.of(INSTANCE), "a") == b"text"
+    storage.delete([f"{INSTANCE}/a", f"{INSTANCE}/key.json"])
+    archives.forget(INSTANCE)
+    archives.of(INSTANCE).write("b", [b"more"])
+    assert content(open_archive(storage, VAULT, INSTANCE), "b") == b"more"

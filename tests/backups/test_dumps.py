@@ -1,6 +1,7 @@
-"""Dumps of mongodump are read, in each of their forms, and damaged ones are refused."""
+"""Dumps of mongodump are read, in each of their forms, and damaged ones are refused; what is
+written can be read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import bson
 import pytest
 
 from shardhouse.backups import dumps
+from shardhouse.backups.dumps import DumpedCollection
 from shardhouse.errors import BackupError
 from tests.dumps import archive, folder
 
@@ -31,6 +33,80 @@ FORMS: list[Any] = [
     pytest.param(lambda path: archive(path, CONTENTS), id="archive"),
     pytest.param(lambda path: archive(path, CONTENTS, zipped=True), id="archive-gzip"),
 ]
+
+
+ODD = "50% a/b+c"
+"""A name that a file cannot have."""
+
+
+def _written() -> Iterator[bytes]:
+    """An archive of ours, with what dumps of servers have beside that."""
+    content = CONTENTS | {
+        f"other.{ODD}": ({}, [{"_id": n} for n in range(3)]),
+        "other.measured": (
+            {"type": "timeseries", "options": {"timeseries": {"timeField": "at"}}},
+            [{"_id": 1, "meta": 3}],
+        ),
+        "other.empty": ({}, []),
+    }
+    items = [
+        DumpedCollection(*name.split(".", 1), **{"kind": "collection", **_fields(described)})
+        for name, (described, _) in content.items()
+    ]
+
+    def documents(item: DumpedCollection) -> Iterator[bytes]:
+        return (bson.encode(one) for one in content[str(item)][1])
+
+    return dumps.archive(items, documents, "6.0.5")
+
+
+def _fields(described: dict[str, Any]) -> dict[str, Any]:
+    found = {
+        "options": described.get("options", {}),
+        "indexes": tuple(described.get("indexes", ())),
+    }
+    return found | ({"kind": described["type"]} if "type" in described else {})
+
+
+@pytest.mark.parametrize("form", ["archive", "folder", "folder-gzip"])
+def test_what_is_written_is_read(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "dump"
+    if form == "archive":
+        path.write_bytes(b"".join(_written()))
+    else:
+        path.mkdir()
+        pieces = (bytes(piece) for whole in _written() for piece in (whole[:5], whole[5:]))
+        dumps.unpack("dump", pieces, path, zipped=form.endswith("gzip"))
+        assert all(file.stat().st_mode & 0o777 == 0o600 for file in path.glob("*/*"))
+    found = dumps.read(path)
+    by_name = {str(item): item for item in found.collections}
+    assert by_name.keys() >= {*CONTENTS, f"other.{ODD}", "other.measured", "other.empty"}
+    described = CONTENTS["shop.orders"][0]
+    assert by_name["shop.orders"].options == described["options"]
+    assert list(by_name["shop.orders"].indexes) == described["indexes"]
+    assert by_name["other.measured"].kind == "timeseries"
+    counts: dict[str, int] = {}
+    for block in found.blocks():
+        name = f"{block.database}.{block.collection}"
+        counts[name] = counts.get(name, 0) + len(block.documents)
+    expected = {"shop.orders": 2, "other.a/b": 1, f"other.{ODD}": 3}
+    assert counts == expected | {"other.system.buckets.measured": 1}
+
+
+def test_an_archive_that_is_cut_off_is_not_unpacked(tmp_path: Path) -> None:
+    whole = b"".join(_written())
+    for number, length in enumerate((3, 200, len(whole) - 300)):
+        with pytest.raises(BackupError):
+            dumps.unpack("dump", [whole[:length]], tmp_path / str(number), zipped=False)
+
+
+def test_an_archive_has_checksums_of_its_documents() -> None:
+    """The value is that of Go's `crc64` with the table `ECMA`, which mongorestore compares."""
+    item = DumpedCollection("shop", "text")
+    pieces = list(dumps.archive([item], lambda _: [b"1234", b"56789"], "6.0.5"))
+    last = bson.decode(pieces[-1][:-4])
+    assert last["EOF"]
+    assert last["CRC"] % 2**64 == 0x995DC9BBDF1939FA
 
 
 def _escaped() -> dict[str, Any]:

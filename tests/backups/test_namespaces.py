@@ -1,14 +1,20 @@
 """Which collections there were, from what a backup knows and the oplog since."""
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import bson
 import pytest
+from bson.timestamp import Timestamp
 from pymongo import MongoClient
 
-from shardhouse.backups import namespaces, oplog
+from shardhouse.backups import namespaces, oplog, slices
 from shardhouse.backups.archive import Archive
-from shardhouse.backups.namespaces import Namespaces
+from shardhouse.backups.namespaces import Change, KnownChanges, Namespaces
+from shardhouse.backups.slices import Slice
+from shardhouse.backups.storage.local import LocalStorage
+from shardhouse.errors import OplogGapError
 from shardhouse.mongo import databases, recovery, replica_set
 from shardhouse.mongo.admin import Clients
 from shardhouse.mongo.replica_set import SetPlan
@@ -70,7 +76,7 @@ def test_the_oplog_changes_what_there_is(
 ) -> None:
     known = Namespaces({"shop.goods", "blog.posts"}, {"shop.cheap"})
     before = known.all
-    known.apply(map(bson.encode, entries))
+    known.apply(change for one in entries for change in namespaces.changes(bson.encode(one)))
     assert known.all == (before if expected is None else expected)
 
 
@@ -81,6 +87,49 @@ def test_what_a_copy_holds_is_stored(archive: Archive) -> None:
     assert namespaces.databases(known.all) == ["shop"]
     assert list(namespaces.of_database(known.all, "shop")) == ["cheap", "goods"]
     assert list(namespaces.of_database(known.all, "sho")) == []
+
+
+class Counting(Archive):
+    """Counts the objects that are read."""
+
+    reads = 0
+
+    def read(self, name: str) -> Iterator[bytes]:
+        self.reads += 1
+        return super().read(name)
+
+
+def created(second: int) -> bytes:
+    """An entry that makes two collections."""
+    made = [command("shop", create=f"c{second}{letter}") for letter in "ab"]
+    entry = command("admin", applyOps=made)
+    return bson.encode(entry | {"ts": Timestamp(second, 1)})
+
+
+def names(found: Iterable[Change]) -> list[str]:
+    return [change.name for change in found]
+
+
+@pytest.mark.parametrize(("room", "again"), [(1000, 0), (5, 3)])
+def test_what_slices_say_is_remembered(tmp_path: Path, room: int, again: int) -> None:
+    archive = Counting(LocalStorage(tmp_path), "instance", bytes(32))
+    for after in (10, 20, 30):
+        piece = Slice(Timestamp(after, 1), Timestamp(after + 10, 1))
+        entries = [created(after + 5), created(after + 10)]
+        archive.write(slices.name("group", piece), entries)
+    known = KnownChanges(room)
+    bounds = (Timestamp(15, 1), Timestamp(35, 1))
+    expected = [f"shop.c{second}{letter}" for second in (20, 25, 30, 35) for letter in "ab"]
+    assert names(known.between(archive, "group", *bounds)) == expected
+    assert archive.reads == 3
+    assert names(known.between(archive, "group", *bounds)) == expected
+    assert archive.reads == 3 + again
+    assert names(known.between(archive, "group", Timestamp(35, 1), Timestamp(40, 1))) == [
+        "shop.c40a",
+        "shop.c40b",
+    ]
+    with pytest.raises(OplogGapError):
+        list(known.between(archive, "group", Timestamp(10, 1), Timestamp(50, 1)))
 
 
 def test_it_is_what_a_real_server_lists(lab: Lab, clients: Clients) -> None:
@@ -118,6 +167,7 @@ def check_ddl(plan: SetPlan, clients: Clients) -> None:
 
     until = recovery.top(client)
     oplog.reach(plan, until, clients, Deadline(30))
-    known.apply(oplog.read(plan.hosts, clients, begin, until))
+    for entry in oplog.read(plan.hosts, clients, begin, until):
+        known.apply(namespaces.changes(entry))
     assert known == Namespaces(*databases.namespaces(client))
     assert {"shop.weather", "shop.dear", "shop.moved", "shop.within"} <= known.all

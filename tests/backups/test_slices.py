@@ -183,3 +183,19 @@ def test_a_shard_that_joins_is_seen_and_nothing_else() -> None:
     ]
     assert entries.shards_joined(b"".join(batch)) == [Timestamp(1, 1), Timestamp(5, 1)]
     assert entries.shards_joined(b"".join(batch[1:4])) == []
+
+
+def test_all_entries_are_checked(archive: Archive) -> None:
+    for bounds in ((10, 20), (10, 30), (30, 40)):
+        store(archive, *bounds)
+    assert slices.check(archive, GROUP, Timestamp(10, 1), Timestamp(40, 1)) == 30
+    assert slices.check(archive, GROUP, Timestamp(15, 1), Timestamp(35, 1)) == 20
+    with pytest.raises(OplogGapError):
+        slices.check(archive, GROUP, Timestamp(10, 1), Timestamp(41, 1))
+
+
+@pytest.mark.parametrize("seconds", [[11, 13, 12, 14, 20], [11, 11, 20], [9, 12, 20], [10, 20]])
+def test_entries_that_are_out_of_order_are_found(archive: Archive, seconds: list[int]) -> None:
+    archive.write(slices.name(GROUP, span(10, 20)), map(entry, seconds))
+    with pytest.raises(CorruptBackupError, match="comes after"):
+        slices.check(archive, GROUP, Timestamp(10, 1), Timestamp(20, 1))

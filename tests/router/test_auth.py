@@ -30,6 +30,9 @@ ONE = {"resource": {"db": "app", "collection": "c"}, "actions": FIND}
 ANY_C = {"resource": {"db": "", "collection": "c"}, "actions": FIND}
 ALL = {"resource": {"anyResource": True}, "actions": FIND}
 WHOLE = {"resource": {"cluster": True}, "actions": FIND}
+BUCKETS = {"resource": {"system_buckets": ""}, "actions": FIND}
+OWN_BUCKETS = {"resource": {"db": "app", "system_buckets": ""}, "actions": FIND}
+ONE_SERIES = {"resource": {"system_buckets": "ts"}, "actions": FIND}
 USERS = {"resource": {"db": "admin", "collection": "system.users"}, "actions": FIND}
 
 
@@ -53,6 +56,13 @@ USERS = {"resource": {"db": "admin", "collection": "system.users"}, "actions": F
         (ONE, Resource("app"), False),
         (ANY_C, Resource("any", "c"), True),
         (ANY_C, Resource("any", "d"), False),
+        (ANY_DB, Resource("app", "system.buckets.ts"), False),
+        (BUCKETS, Resource("app", "system.buckets.ts"), True),
+        (BUCKETS, Resource("app", "ts"), False),
+        (OWN_BUCKETS, Resource("app", "system.buckets.ts"), True),
+        (OWN_BUCKETS, Resource("other", "system.buckets.ts"), False),
+        (ONE_SERIES, Resource("other", "system.buckets.ts"), True),
+        (ONE_SERIES, Resource("other", "system.buckets.other"), False),
         (ALL, Resource("local", "system.x"), True),
         (ALL, CLUSTER, True),
         (ALL, Resource("admin", "system.users"), True),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 
 from shardhouse import error_codes as codes
-from shardhouse.api.dds import wire
+from shardhouse.api.dds import downloads, wire
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.backups import (
     INCREMENTAL,
@@ -22,12 +22,14 @@ from shardhouse.contract.instances import Datastore
 from shardhouse.domain.backup import Backup, BackupStatus
 from shardhouse.domain.model import Instance
 from shardhouse.errors import bad_parameter, instance_not_found
-from shardhouse.operations import back_up, delete_backup, restore
+from shardhouse.operations import back_up, delete_backup, dump_backup, restore, verify_backup
 from shardhouse.operations.submit import Target
+from shardhouse.operations.tasks.recovering import Recovery
 from shardhouse.store import backups, instances
 from shardhouse.store.backups import Filter
 from shardhouse.workflows import incrementals, restore_points
 from shardhouse.workflows.incrementals import Incremental
+from shardhouse.workflows.operation import Operation
 
 
 def create_backup(request: Request[Nothing, BackupBody]) -> BackupStarted:
@@ -137,9 +139,20 @@ def stop_backup(request: Request[Nothing, StopBody]) -> JobId:
     return JobId(job_id=job_id)
 
 
-def verify_backup(request: Request[Nothing, Nothing]) -> JobId:
+def verify(request: Request[Nothing, Nothing]) -> JobId:
     """Start verifying a backup."""
-    job = request.service.submit.verify_backup(request.project_id, request.path["backup_id"])
+    return _beside(request, verify_backup.VERIFY)
+
+
+def dump(request: Request[Nothing, Nothing]) -> JobId:
+    """Start making a dump of a backup. Raises DdsError 403 where downloads are closed."""
+    downloads.check_open(request.service, request.project_id)
+    return _beside(request, dump_backup.DUMP)
+
+
+def _beside(request: Request[Nothing, Nothing], operation: Operation[Recovery]) -> JobId:
+    backup_id = request.path["backup_id"]
+    job = request.service.submit.beside(operation, request.project_id, backup_id)
     return JobId(job_id=job.id)
 
 

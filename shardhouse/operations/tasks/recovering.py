@@ -7,19 +7,21 @@ Every step can be repeated: it begins with the data as the step before left it.
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shardhouse.backups import entries, manifest, positions, slices, tar
 from shardhouse.backups.archive import Archive
 from shardhouse.backups.manifest import SetBackup
+from shardhouse.domain import restoring
+from shardhouse.domain.backup import Backup
 from shardhouse.domain.model import Group, GroupType, Instance, Node
 from shardhouse.errors import StepError
 from shardhouse.mongo import keyfile, recovery
 from shardhouse.mongo.admin import Access, Client, Clients
 from shardhouse.mongo.wait import Deadline
 from shardhouse.nodes.runtime import Aside, Endpoint, NodeRef
-from shardhouse.store import instances
+from shardhouse.store import backups, instances
 from shardhouse.workflows import disk, launch, processes
 from shardhouse.workflows.context import Context, parallel_map, set_plan, user_group
 from shardhouse.workflows.operation import Run
@@ -50,6 +52,39 @@ class Recovery:
     upto: str
     by_time: bool
     groups: Mapping[str, str]
+
+
+def of_backup(backup: Backup) -> Recovery:
+    """What a backup itself holds, for an instance that is built as it was."""
+    groups = {group.id: group.id for group in backup.shape}
+    return Recovery(
+        backup.id, backup.instance_id, backup.consistent_at, by_time=False, groups=groups
+    )
+
+
+def beside(
+    run: Run[Any], recovery: Recovery, name: str, *, with_router: bool = False
+) -> Run[Recovery]:
+    """A recovery that touches no node of the instance: for an instance that has a node for each
+    replica set of the backup (`restoring.stand_in`), and no group but those of the backup. Raises
+    StepError where that was deleted."""
+    with run.context.database.read() as connection:
+        backup = backups.load(connection, recovery.backup_id)
+    if backup is None:
+        raise StepError(f"The backup {recovery.backup_id} was deleted.")
+    instance = restoring.stand_in(run.instance, backup, name, with_router=with_router)
+    return replace(run, instance=instance, arguments=recovery)
+
+
+def nodes_beside(run: Run[Any], recovery: Recovery, name: str) -> list[NodeRef]:
+    """The nodes that `beside` may have; its backup need not be known any more."""
+    return [NodeRef(run.instance.id, f"{name}-{place}") for place in range(len(recovery.groups))]
+
+
+def remove_beside(run: Run[Any], recovery: Recovery, name: str) -> None:
+    """Those nodes are gone, with all that lies aside them."""
+    for node in nodes_beside(run, recovery, name):
+        run.context.runtime.remove(node)
 
 
 def restored(group: Group) -> NodeRef:

@@ -2,7 +2,7 @@
 
 The matching rules are the server's: `{db: '', coll: ''}` means every ordinary collection outside
 `local` and `config`; a database's privilege covers its ordinary collections, never `system.*`;
-`{anyResource: true}` covers all.
+`{system_buckets: ''}` means the buckets of every time series; `{anyResource: true}` covers all.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class Resource(NamedTuple):
 
 CLUSTER = Resource(None)
 ANY_NORMAL = Resource("", "")
+_BUCKETS = "system.buckets."
 
 
 class Need(NamedTuple):
@@ -68,9 +69,7 @@ class Privileges:
                 key = Resource(resource["db"], resource["collection"])
                 self._by_resource.setdefault(key, set()).update(actions)
             elif "system_buckets" in resource:
-                key = Resource(
-                    resource.get("db", ""), f"system.buckets.{resource['system_buckets']}"
-                )
+                key = Resource(resource.get("db", ""), f"{_BUCKETS}{resource['system_buckets']}")
                 self._by_resource.setdefault(key, set()).update(actions)
 
     def allow(self, requirement: Requirement) -> bool:
@@ -137,6 +136,8 @@ def _covering(resource: Resource) -> list[Resource]:
             found.append(ANY_NORMAL)
         return found
     found.append(Resource("", collection))
+    if collection.startswith(_BUCKETS):
+        found += [Resource(database, _BUCKETS), Resource("", _BUCKETS)]
     if not collection.startswith("system."):
         found.append(Resource(database, ""))
         if database not in ("local", "config"):
