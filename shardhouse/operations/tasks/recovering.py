@@ -94,14 +94,24 @@ def replay(run: Run[Recovery]) -> None:
 
     def recover(group: Group) -> None:
         stored = sets[run.arguments.groups[group.id]]
-        with private(run, group) as client:
-            since, top = _since(run, archive, stored), positions.parse(stored.top)
-            counts[group.name] = recovery.append(client, since, top, upto)
-        with private(run, group, replay=True):
-            pass  # it answers when it has applied them
+        top = positions.parse(stored.top)
+        counts[group.name] = 0
+        if upto != top or not _is_whole(stored):
+            with private(run, group) as client:
+                since = _since(run, archive, stored)
+                counts[group.name] = recovery.append(client, since, top, upto)
+        with private(run, group, replay=True) as client:  # it answers when it has applied them
+            if upto == top:
+                recovery.check_top(client, top)
         _report(run, counts, "entries")
 
     parallel_map(recover, run.instance.data_groups, _AT_ONCE)
+
+
+def _is_whole(stored: SetBackup) -> bool:
+    """Whether a replay keeps all of the copied oplog, as it is. Of a primary, which is copied where
+    a set has no other member, it drops what the primary had not yet marked as complete."""
+    return stored.type is not GroupType.SINGLE
 
 
 def verify(run: Run[Recovery]) -> None:
@@ -204,17 +214,25 @@ def found(run: Run[Recovery], administrator: Mapping[str, Any] | None) -> None:
             if administrator is not None and group.id == home.id:
                 users = client.admin["system.users"]
                 users.replace_one({"_id": administrator["_id"]}, administrator, upsert=True)
-        source = restored(group)
-        size = run.context.runtime.usage(source).data
-        for node in group.nodes:
-            target = aside(node, Aside.RESTORED)
-            if target != source:
-                disk.check_room(run.context, run.instance, size, _RESTORING)
-                run.context.runtime.ensure_volume(target, {})
-                run.context.runtime.copy_data(source, target)
+        _copy_to_others(run, group)
         _report(run, documents, "documents")
 
     parallel_map(settle, run.instance.data_groups, _AT_ONCE)
+
+
+def _copy_to_others(run: Run[Recovery], group: Group) -> None:
+    """Each member of a group has the data that was recovered beside the first one."""
+    runtime, source = run.context.runtime, restored(group)
+    targets = [aside(node, Aside.RESTORED) for node in group.nodes]
+    targets.remove(source)
+    needed = runtime.usage(source).data * len(targets)
+    disk.check_room(run.context, run.instance, needed, _RESTORING)
+
+    def copy(target: NodeRef) -> None:
+        runtime.ensure_volume(target, {})
+        runtime.copy_data(source, target)
+
+    parallel_map(copy, targets)
 
 
 def is_in_place(run: Run[Recovery]) -> bool:
