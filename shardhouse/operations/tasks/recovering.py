@@ -16,7 +16,7 @@ from shardhouse.backups.manifest import SetBackup
 from shardhouse.domain.model import Group, GroupType, Instance, Node
 from shardhouse.errors import StepError
 from shardhouse.mongo import keyfile, recovery
-from shardhouse.mongo.admin import Access, Client, Clients
+from shardhouse.mongo.admin import Access, Client, Clients, accepts
 from shardhouse.mongo.wait import Deadline
 from shardhouse.nodes.runtime import Aside, Endpoint, NodeRef
 from shardhouse.store import instances
@@ -146,16 +146,17 @@ def private(run: Run[Any], group: Group, *, replay: bool = False) -> Iterator[Cl
             (endpoint,) = held.enter_context(endpoints(context, 1))
             command = launcher.private(instance, group, volume, endpoint, replay=replay)
             context.runtime.ensure_process(ref, command)
-            client = clients[f"{endpoint.address}:{endpoint.port}"]
+            host = f"{endpoint.address}:{endpoint.port}"
+            seconds = _REPLAY_SECONDS if replay else _START_SECONDS
             try:
-                _answering(context, ref, client, _REPLAY_SECONDS if replay else _START_SECONDS)
+                _answering(context, ref, host, clients, seconds)
                 break
             except StepError:
                 context.runtime.stop(ref, _GRACE)
                 if attempt == _ATTEMPTS - 1:
                     raise
         try:
-            yield client
+            yield clients[host]
         finally:
             context.runtime.stop(ref, _GRACE)
 
@@ -176,7 +177,7 @@ def endpoints(context: Context, count: int) -> Iterator[list[Endpoint]]:
             _HELD.difference_update(found)
 
 
-def _answering(context: Context, ref: NodeRef, client: Client, seconds: float) -> None:
+def _answering(context: Context, ref: NodeRef, host: str, clients: Clients, seconds: float) -> None:
     """The process answers. Raises StepError if it ends instead, MongoError after `seconds`."""
 
     def check() -> None:
@@ -184,9 +185,10 @@ def _answering(context: Context, ref: NodeRef, client: Client, seconds: float) -
         if not state.running:
             raise StepError(f"The process that recovers the data ended: {state.exit_reason}")
 
-    Deadline(seconds, check).until(
-        "the recovered data to be served", lambda: client.admin.command("ping"), _LOOK
-    )
+    def answer() -> Any:
+        return clients[host].admin.command("ping") if accepts(host) else None
+
+    Deadline(seconds, check).until("the recovered data to be served", answer, _LOOK)
 
 
 def _since(run: Run[Recovery], archive: Archive, stored: SetBackup) -> Iterator[bytes]:
