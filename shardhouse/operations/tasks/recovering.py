@@ -13,7 +13,7 @@ from typing import Any
 from shardhouse.backups import entries, manifest, positions, slices, tar
 from shardhouse.backups.archive import Archive
 from shardhouse.backups.manifest import SetBackup
-from shardhouse.domain.model import Group, GroupType, Instance, Node
+from shardhouse.domain.model import Group, GroupType, Instance, Node, Status
 from shardhouse.errors import StepError
 from shardhouse.mongo import keyfile, recovery
 from shardhouse.mongo.admin import Access, Client, Clients, accepts
@@ -24,8 +24,10 @@ from shardhouse.workflows import disk, launch, processes
 from shardhouse.workflows.context import Context, parallel_map, set_plan, user_group
 from shardhouse.workflows.operation import Run
 
-_AT_ONCE = 2
-"""Replica sets that are recovered at the same time."""
+_BESIDE = 2
+"""Replica sets that are recovered at the same time while the instance's own nodes run."""
+_AT_ONCE = 16
+"""Those of a new instance, which has the memory of its nodes before any of them runs."""
 _START_SECONDS = 120.0
 _REPLAY_SECONDS = 24 * 3600.0
 _GRACE = 60.0
@@ -105,7 +107,7 @@ def replay(run: Run[Recovery]) -> None:
                 recovery.check_top(client, top)
         _report(run, counts, "entries")
 
-    parallel_map(recover, run.instance.data_groups, _AT_ONCE)
+    parallel_map(recover, run.instance.data_groups, _at_once(run))
 
 
 def _is_whole(stored: SetBackup) -> bool:
@@ -123,7 +125,12 @@ def verify(run: Run[Recovery]) -> None:
             documents[group.name] = sum(recovery.verify(client).values())
         _report(run, documents, "documents")
 
-    parallel_map(look, run.instance.data_groups, _AT_ONCE)
+    parallel_map(look, run.instance.data_groups, _at_once(run))
+
+
+def _at_once(run: Run[Any]) -> int:
+    """Replica sets that are recovered at the same time."""
+    return _AT_ONCE if run.instance.status is Status.CREATING else _BESIDE
 
 
 def _report(run: Run[Recovery], counts: dict[str, int], what: str) -> None:
@@ -219,7 +226,7 @@ def found(run: Run[Recovery], administrator: Mapping[str, Any] | None) -> None:
         _copy_to_others(run, group)
         _report(run, documents, "documents")
 
-    parallel_map(settle, run.instance.data_groups, _AT_ONCE)
+    parallel_map(settle, run.instance.data_groups, _at_once(run))
 
 
 def _copy_to_others(run: Run[Recovery], group: Group) -> None:
