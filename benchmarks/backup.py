@@ -1,7 +1,7 @@
 """What backups cost and how fast they are, beside the plainest way to do the same, in one run.
 
 - `speed`: MB/s, of the files' size, of a backup and its two steps and of a restore in place, beside
-  `cp` of the same files, the same through zstd as backups use it, and a dump through the driver.
+  `cp` of the same files, the same through zstd's level 1, and a dump through the driver.
 - `capture`: inserts per second (one document after another, w: majority) with automatic backups on
   and off, in turn.
 - `new`: seconds until a backup is restored to a new instance that accepts writes, beside creating
@@ -111,7 +111,7 @@ def copy_durably(source: Path, target: Path) -> None:
 
 
 def copy_and_compress(source: Path, target: Path) -> None:
-    """`cp`, and the copies are compressed into one file as backups are."""
+    """`cp`, and the copies are compressed into one file."""
     copy(source, target)
     options = {
         zstd.CompressionParameter.compression_level: 1,

@@ -5,7 +5,8 @@ The server itself applies the oplog, as a secondary would: whatever an entry say
 oplog is brought to that moment, and a private mongod (`commandline.private_mongod`) that replays is
 started and ended. Another, which does not replay, is where these functions work:
 
-1. `top`, then `append` what was archived, or `cut` where the copy is newer than the moment.
+1. `top`, then `append` what was archived, or `cut` where the copy is newer than the moment. A copy
+   of a secondary that is to stay as it is needs none of this.
 2. Replay: the server answers when it is done.
 3. `verify`, then `found_anew`, and the files can be those of every member of the new set.
 
@@ -48,6 +49,16 @@ def top(client: Client) -> Timestamp:
         raise MongoError("The copy has no oplog, so it is not that of a set's member.")
     found: Timestamp = newest["ts"]
     return found
+
+
+def check_top(client: Client, expected: Timestamp) -> None:
+    """Raises MongoError if the newest oplog entry is another one than expected."""
+    newest = top(client)
+    if newest != expected:
+        raise MongoError(
+            f"The copy reaches up to {_words(newest)}, and {_words(expected)} is expected. Take "
+            "another backup."
+        )
 
 
 def append(client: Client, entries: Iterable[bytes], behind: Timestamp, until: Timestamp) -> int:

@@ -200,9 +200,8 @@ def _packed(run: Run[Arguments], archive: Archive, backup: Backup) -> Manifest:
                 context, instance, context.runtime.read_data(refs[group.id]), "Storing the copies"
             )
         )
-        data = archive.write(
-            manifest.data_name(backup.id, group.id), tar.pack(manifest.listed(found, files))
-        )
+        packed = tar.pack(manifest.listed(found, files))
+        data = archive.write(manifest.data_name(backup.id, group.id), packed, compressed=True)
         sets.append(
             SetBackup(
                 group.id,

@@ -19,17 +19,20 @@ from shardhouse.domain.model import Instance
 from shardhouse.engines.catalogue import release
 from shardhouse.errors import DdsError, ShardhouseError
 from shardhouse.mongo import administrator
+from shardhouse.mongo.admin import accepts, end_at_once
 from shardhouse.operations import create
 from shardhouse.operations.tasks import recovering, verify
 from shardhouse.operations.tasks.recovering import Recovery
 from shardhouse.store import instances
 from shardhouse.workflows import launch, limits, processes
-from shardhouse.workflows.context import now, set_plan, user_group
+from shardhouse.workflows.context import now, parallel_map, set_plan, user_group
 from shardhouse.workflows.operation import Asked, Operation, Planned, Run, Step
 from shardhouse.workflows.restorable import Point
 
 UNPACK = Step("Unpack the backup", recovering.unpack)
 REPLAY = Step("Replay what was written since", recovering.replay)
+_ANSWER = 3.0
+"""Seconds in which a member answers that is not frozen."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,21 @@ def connect(run: Run[Recovery]) -> None:
 def put_in_place(run: Run[Recovery]) -> None:
     """The recovered data is the nodes' own. What they had lies aside, until all is verified."""
     if not recovering.is_in_place(run):
-        processes.stop_all(run.context, run.instance)
+        _end_all(run)
         recovering.put_in_place(run)
     processes.ensure_all(run.context, run.instance)
     run.report(f"nodes with the recovered data: {len(run.instance.nodes)}")
+
+
+def _end_all(run: Run[Recovery]) -> None:
+    """No process runs. None waits for its clients to turn to another: all end."""
+    hosts = [host for group in run.instance.data_groups for host in set_plan(group).hosts]
+    with (
+        run.context.clients(run.instance) as clients,
+        clients.with_timeouts(_ANSWER, _ANSWER) as impatient,
+    ):
+        parallel_map(lambda host: end_at_once(host, impatient), filter(accepts, hosts))
+    processes.stop_all(run.context, run.instance)
 
 
 def clean_up(run: Run[Recovery]) -> None:

@@ -31,7 +31,7 @@ def command(tmp_path: Path) -> list[str]:
     sets = (
         replace(
             first,
-            data=archive.write("backups/b1/g1.tar", pack(data)),
+            data=archive.write("backups/b1/g1.tar", pack(data), compressed=True),
             oplog=archive.write("backups/b1/g1.oplog", [b"\5\0\0\0\0"]),
         ),
         replace(second, data=archive.write("backups/b1/g2.tar", pack([]))),

@@ -1,5 +1,7 @@
 """What a set of real mongods held at a moment is what another set holds afterwards."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -17,6 +19,7 @@ from shardhouse.mongo.lock import locked, release_left_over
 from shardhouse.mongo.replica_set import SetPlan
 from shardhouse.mongo.wait import Deadline
 from shardhouse.nodes.runtime import Aside
+from tests.installation import until
 from tests.mongo.conftest import ENGINE, PASSWORD, Lab, _lab
 
 RAW = CodecOptions(RawBSONDocument)
@@ -200,6 +203,34 @@ def test_what_a_primary_would_have_cut_off_is_replayed(source, copied):
         recovery.append(client, source.entries(top, moment), before(top), moment)
     with source.lab.private(node, replay=True) as client:
         assert recovery.top(client) == moment
+
+
+def test_a_secondary_that_was_copied_while_it_followed_is_whole_without_more(source):
+    ended = threading.Event()
+    busy = source.primary.shop.busy
+    busy.insert_one({})
+
+    def write():
+        while not ended.is_set():
+            busy.insert_many([{} for _ in range(100)])
+
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            pool.submit(write)
+        try:
+            until("writes", lambda: busy.estimated_document_count() > 2000, 30)
+            copy, top = source.copy()
+        finally:
+            ended.set()
+    written = {"ns": "shop.busy", "op": "i", "ts": {"$lte": top}}
+    with source.lab.private(copy, replay=True) as client:
+        recovery.check_top(client, top)
+        with pytest.raises(MongoError, match="is expected"):
+            recovery.check_top(client, before(top))
+        assert client.shop.busy.count_documents({}) == (
+            source.primary.local["oplog.rs"].count_documents(written)
+        )
+    source.lab.runtime.remove(copy)
 
 
 def test_entries_that_do_not_continue_the_copy_are_refused(source, copied):

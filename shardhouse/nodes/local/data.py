@@ -8,7 +8,8 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -23,6 +24,8 @@ _CANNOT = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 """Errors of a file system that does not copy in the kernel."""
 _CHUNK = 1024**2
 _COPY_AT_ONCE = 256 * 1024**2
+_FILES_AT_ONCE = 4
+"""Files that are copied at the same time, so that the disk has work while one is synced."""
 
 
 def copy(source: Path, target: Path, *, durable: bool) -> int:
@@ -31,8 +34,12 @@ def copy(source: Path, target: Path, *, durable: bool) -> int:
     names = _names(source)
     if not names:
         raise NodeError(f"There is no data in {source}.")
-    with _filling(target) as part:
-        total = sum(_copy_file(source / name, _place(part, name), durable) for name in names)
+    with _filling(target) as part, ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
+
+        def copied(name: str) -> int:
+            return _copy_file(source / name, _place(part, name), durable)
+
+        total = sum(threads.map(copied, names))
         if durable:
             _sync_folders(part)
     return total
@@ -59,8 +66,17 @@ def read(folder: Path) -> Iterator[DataFile]:
 def write(folder: Path, files: Iterable[DataFile]) -> int:
     """Make `folder` hold `files`; returns their bytes. Raises OSError, and NodeError for a name
     that leads out of the folder, or a content of another size."""
-    with _filling(folder) as part:
-        total = sum(_write_file(_place(part, _checked(file.name)), file) for file in files)
+    total = 0
+    with _filling(folder) as part, ThreadPoolExecutor(1) as thread:
+        synced: Future[None] | None = None
+        for file in files:  # each is synced while the next one is written
+            writer = _written(_place(part, _checked(file.name)), file)
+            if synced:
+                synced.result()
+            synced = thread.submit(_sync_and_close, writer)
+            total += file.size
+        if synced:
+            synced.result()
         _sync_folders(part)
     return total
 
@@ -99,14 +115,21 @@ def _copy_file(source: Path, target: Path, durable: bool) -> int:
         return os.fstat(writer.fileno()).st_size
 
 
-def _write_file(path: Path, file: DataFile) -> int:
-    with _new(path) as writer:
+def _written(path: Path, file: DataFile) -> BinaryIO:
+    """A new file with this content, which is still to be synced and closed."""
+    with ExitStack() as unfinished:
+        writer = unfinished.enter_context(_new(path))
         written = sum(writer.write(chunk) for chunk in file.chunks)
+        if written != file.size:
+            raise NodeError(f"{file.name} should have {file.size} bytes, and {written} came.")
+        unfinished.pop_all()
+    return writer
+
+
+def _sync_and_close(writer: BinaryIO) -> None:
+    with writer:
         writer.flush()
         os.fsync(writer.fileno())
-    if written != file.size:
-        raise NodeError(f"{file.name} should have {file.size} bytes, and {written} came.")
-    return written
 
 
 def _chunks(descriptor: int, path: Path, size: int) -> Iterator[bytes]:

@@ -15,10 +15,10 @@ from shardhouse.backups.archive import Archive
 from shardhouse.backups.manifest import SetBackup
 from shardhouse.domain import restoring
 from shardhouse.domain.backup import Backup
-from shardhouse.domain.model import Group, GroupType, Instance, Node
+from shardhouse.domain.model import Group, GroupType, Instance, Node, Status
 from shardhouse.errors import StepError
 from shardhouse.mongo import keyfile, recovery
-from shardhouse.mongo.admin import Access, Client, Clients
+from shardhouse.mongo.admin import Access, Client, Clients, accepts
 from shardhouse.mongo.wait import Deadline
 from shardhouse.nodes.runtime import Aside, Endpoint, NodeRef
 from shardhouse.store import backups, instances
@@ -26,8 +26,10 @@ from shardhouse.workflows import disk, launch, processes
 from shardhouse.workflows.context import Context, parallel_map, set_plan, user_group
 from shardhouse.workflows.operation import Run
 
-_AT_ONCE = 2
-"""Replica sets that are recovered at the same time."""
+_BESIDE = 2
+"""Replica sets that are recovered at the same time while the instance's own nodes run."""
+_AT_ONCE = 16
+"""Those of a new instance, which has the memory of its nodes before any of them runs."""
 _START_SECONDS = 120.0
 _REPLAY_SECONDS = 24 * 3600.0
 _GRACE = 60.0
@@ -129,14 +131,24 @@ def replay(run: Run[Recovery]) -> None:
 
     def recover(group: Group) -> None:
         stored = sets[run.arguments.groups[group.id]]
-        with private(run, group) as client:
-            since, top = _since(run, archive, stored), positions.parse(stored.top)
-            counts[group.name] = recovery.append(client, since, top, upto)
-        with private(run, group, replay=True):
-            pass  # it answers when it has applied them
+        top = positions.parse(stored.top)
+        counts[group.name] = 0
+        if upto != top or not _is_whole(stored):
+            with private(run, group) as client:
+                since = _since(run, archive, stored)
+                counts[group.name] = recovery.append(client, since, top, upto)
+        with private(run, group, replay=True) as client:  # it answers when it has applied them
+            if upto == top:
+                recovery.check_top(client, top)
         _report(run, counts, "entries")
 
-    parallel_map(recover, run.instance.data_groups, _AT_ONCE)
+    parallel_map(recover, run.instance.data_groups, _at_once(run))
+
+
+def _is_whole(stored: SetBackup) -> bool:
+    """Whether a replay keeps all of the copied oplog, as it is. Of a primary, which is copied where
+    a set has no other member, it drops what the primary had not yet marked as complete."""
+    return stored.type is not GroupType.SINGLE
 
 
 def verify(run: Run[Recovery]) -> None:
@@ -148,7 +160,12 @@ def verify(run: Run[Recovery]) -> None:
             documents[group.name] = sum(recovery.verify(client).values())
         _report(run, documents, "documents")
 
-    parallel_map(look, run.instance.data_groups, _AT_ONCE)
+    parallel_map(look, run.instance.data_groups, _at_once(run))
+
+
+def _at_once(run: Run[Any]) -> int:
+    """Replica sets that are recovered at the same time."""
+    return _AT_ONCE if run.instance.status is Status.CREATING else _BESIDE
 
 
 def _report(run: Run[Recovery], counts: dict[str, int], what: str) -> None:
@@ -171,16 +188,17 @@ def private(run: Run[Any], group: Group, *, replay: bool = False) -> Iterator[Cl
             (endpoint,) = held.enter_context(endpoints(context, 1))
             command = launcher.private(instance, group, volume, endpoint, replay=replay)
             context.runtime.ensure_process(ref, command)
-            client = clients[f"{endpoint.address}:{endpoint.port}"]
+            host = f"{endpoint.address}:{endpoint.port}"
+            seconds = _REPLAY_SECONDS if replay else _START_SECONDS
             try:
-                _answering(context, ref, client, _REPLAY_SECONDS if replay else _START_SECONDS)
+                _answering(context, ref, host, clients, seconds)
                 break
             except StepError:
                 context.runtime.stop(ref, _GRACE)
                 if attempt == _ATTEMPTS - 1:
                     raise
         try:
-            yield client
+            yield clients[host]
         finally:
             context.runtime.stop(ref, _GRACE)
 
@@ -201,7 +219,7 @@ def endpoints(context: Context, count: int) -> Iterator[list[Endpoint]]:
             _HELD.difference_update(found)
 
 
-def _answering(context: Context, ref: NodeRef, client: Client, seconds: float) -> None:
+def _answering(context: Context, ref: NodeRef, host: str, clients: Clients, seconds: float) -> None:
     """The process answers. Raises StepError if it ends instead, MongoError after `seconds`."""
 
     def check() -> None:
@@ -209,9 +227,10 @@ def _answering(context: Context, ref: NodeRef, client: Client, seconds: float) -
         if not state.running:
             raise StepError(f"The process that recovers the data ended: {state.exit_reason}")
 
-    Deadline(seconds, check).until(
-        "the recovered data to be served", lambda: client.admin.command("ping"), _LOOK
-    )
+    def answer() -> Any:
+        return clients[host].admin.command("ping") if accepts(host) else None
+
+    Deadline(seconds, check).until("the recovered data to be served", answer, _LOOK)
 
 
 def _since(run: Run[Recovery], archive: Archive, stored: SetBackup) -> Iterator[bytes]:
@@ -239,17 +258,25 @@ def found(run: Run[Recovery], administrator: Mapping[str, Any] | None) -> None:
             if administrator is not None and group.id == user_store.id:
                 users = client.admin["system.users"]
                 users.replace_one({"_id": administrator["_id"]}, administrator, upsert=True)
-        source = restored(group)
-        size = run.context.runtime.usage(source).data
-        for node in group.nodes:
-            target = aside(node, Aside.RESTORED)
-            if target != source:
-                disk.check_room(run.context, run.instance, size, _RESTORING)
-                run.context.runtime.ensure_volume(target, {})
-                run.context.runtime.copy_data(source, target)
+        _copy_to_others(run, group)
         _report(run, documents, "documents")
 
-    parallel_map(settle, run.instance.data_groups, _AT_ONCE)
+    parallel_map(settle, run.instance.data_groups, _at_once(run))
+
+
+def _copy_to_others(run: Run[Recovery], group: Group) -> None:
+    """Each member of a group has the data that was recovered beside the first one."""
+    runtime, source = run.context.runtime, restored(group)
+    targets = [aside(node, Aside.RESTORED) for node in group.nodes]
+    targets.remove(source)
+    needed = runtime.usage(source).data * len(targets)
+    disk.check_room(run.context, run.instance, needed, _RESTORING)
+
+    def copy(target: NodeRef) -> None:
+        runtime.ensure_volume(target, {})
+        runtime.copy_data(source, target)
+
+    parallel_map(copy, targets)
 
 
 def is_in_place(run: Run[Recovery]) -> bool:
