@@ -107,7 +107,7 @@ def test_other_names_are_refused(storage: Storage, name: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["/", "a", "../", "a/../"])
 def test_other_prefixes_are_refused(storage: Storage, prefix: str) -> None:
-    with pytest.raises(BackupError, match=r"is no (prefix|name)"):
+    with pytest.raises(BackupError, match=r"is not a (prefix|name)"):
         list(storage.list(prefix))
 
 

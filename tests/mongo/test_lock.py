@@ -171,7 +171,7 @@ with Clients(Access(sys.stdin.readline())) as clients:
 
 
 def test_a_member_that_does_not_answer_is_told(lab, clients):
-    with pytest.raises(MongoError, match="does not tell"), clients.with_timeouts(0.2, 1) as quick:
+    with pytest.raises(MongoError, match="does not say"), clients.with_timeouts(0.2, 1) as quick:
         release_left_over("127.81.9.9:18635", quick)
 
 
