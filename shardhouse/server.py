@@ -45,7 +45,7 @@ from shardhouse.ports import tls
 from shardhouse.ports.serving import Server
 from shardhouse.settings import Settings
 from shardhouse.store import instances
-from shardhouse.store.database import Database
+from shardhouse.store.database import METRIC_WRITERS, Database
 from shardhouse.store.metric_ring import MetricRing
 from shardhouse.store.reserve import Reserve
 from shardhouse.store.vault import Vault
@@ -129,7 +129,7 @@ def serve(settings: Settings) -> None:
         volumes = Volumes(context, submit.enlarge_volumes)
         gateways = Gateways(context)
         monitor = Monitor(context, Inspector(submit.repair), volumes, gateways)
-        ring = MetricRing(Database(settings.metrics_url))
+        ring = MetricRing(Database(settings.metrics_url, writers=METRIC_WRITERS))
         collector = Collector(context, monitor.connections, ring)
         alarms = Alarms(database, ring, settings.alarm_url)
         supervisor = Supervisor(context, monitor.wake)

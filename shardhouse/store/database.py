@@ -23,8 +23,9 @@ from shardhouse.store.reserve import Reserve
 
 BUSY_SECONDS = 30
 BEGIN_MODE = "shardhouse_begin"
-#: Key of the writers' lock in PostgreSQL; any number that nobody else uses in this database.
-WRITERS = 0x5A4D
+#: Keys of writers' locks in PostgreSQL, of the store and of metrics; any numbers that nobody else
+#: uses in this database.
+WRITERS, METRIC_WRITERS = 0x5A4D, 0x5A4E
 #: What SQLite calls a lack of space: for its pages, and for the index of its journal.
 _SQLITE_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
 _POSTGRESQL_FULL = "53100"
@@ -32,10 +33,12 @@ _POSTGRESQL_FULL = "53100"
 
 class Database:
     """One SQL database: `read()` and `write()` give connections in a transaction. `reserve` is the
-    space kept for it on its own disk, if it lies on a disk of ours."""
+    space kept for it on its own disk, if it lies on a disk of ours; `writers` is the key of the
+    lock by which writers take turns in PostgreSQL."""
 
-    def __init__(self, url: str, reserve: Reserve | None = None) -> None:
+    def __init__(self, url: str, reserve: Reserve | None = None, writers: int = WRITERS) -> None:
         self.url = url
+        self._writers = writers
         self._reserve = reserve if url.startswith("sqlite") else None
         self.engine = _engine(url, self._reserve)
         self._writing = self.engine.execution_options(**{BEGIN_MODE: "IMMEDIATE"})
@@ -57,7 +60,9 @@ class Database:
         """
         with self._refusing_if_full(), self._writing.begin() as connection:
             if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITERS})
+                connection.execute(
+                    text("SELECT pg_advisory_xact_lock(:key)"), {"key": self._writers}
+                )
             yield connection
 
     def migrate(self) -> None:

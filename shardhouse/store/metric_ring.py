@@ -3,7 +3,7 @@ values of all metrics at one moment.
 
 They lie in a database of their own, for they may be lost: a full disk of the store, or its lock,
 is nothing that measuring may add to. With PostgreSQL it is the store's, in a table that no
-migration knows: it is made where it is missing.
+migration knows: it is made where it is missing, and its writers have a lock of their own.
 """
 
 import math
