@@ -13,6 +13,7 @@ TABS = (
     ("", "Overview"),
     ("connect", "Connect"),
     ("changes", "Changes"),
+    ("backups", "Backups"),
 )
 
 

@@ -25,6 +25,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["moment"] = moment
+    made.filters["input_time"] = input_time
     made.filters["size"] = size
     made.filters["look"] = look
     made.globals["version"] = version("shardhouse")
@@ -38,6 +39,11 @@ def moment(value: Any) -> str:
     if isinstance(value, int):
         return f"{datetime.fromtimestamp(value / 1000, UTC):%Y-%m-%d %H:%M:%S}"
     return str(value).replace("T", " ").removesuffix("+0000").removesuffix("Z")
+
+
+def input_time(milliseconds: int) -> str:
+    """A time of the API as inputs of the type `datetime-local` have it: the second, in UTC."""
+    return moment(milliseconds).replace(" ", "T")
 
 
 def size(value: float) -> str:

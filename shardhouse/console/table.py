@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from shardhouse.console.pages import changes, creation, instances, jobs
+from shardhouse.console.pages import backups, changes, creation, instances, jobs, restoring
 from shardhouse.console.visit import Answer, Visit
 
 #: Method, path below `/console`, and what answers. Fixed paths stand before those with ids.
@@ -18,6 +18,19 @@ PAGES: tuple[tuple[str, str, Callable[[Visit], Answer]], ...] = (
     ("GET", "/instances/{instance_id}/changes", changes.listed),
     ("GET", "/instances/{instance_id}/changes/{operation}", changes.asked),
     ("POST", "/instances/{instance_id}/changes/{operation}", changes.made),
+    ("GET", "/instances/{instance_id}/backups", backups.of_instance),
     ("GET", "/jobs", jobs.listed),
     ("GET", "/jobs/{job_id}", jobs.shown),
+    ("GET", "/backups", backups.listed),
+    ("GET", "/backups/new", backups.asked),
+    ("POST", "/backups/new", backups.created),
+    ("GET", "/backups/{backup_id}", backups.shown),
+    ("POST", "/backups/{backup_id}/delete", backups.deleted),
+    ("POST", "/backups/{backup_id}/stop", backups.stopped),
+    ("POST", "/backups/{backup_id}/verify", backups.verified),
+    ("GET", "/restore", restoring.asked),
+    ("POST", "/restore/new", restoring.to_new),
+    ("POST", "/restore/in-place", restoring.in_place),
+    ("GET", "/restore/collections", restoring.parts),
+    ("POST", "/restore/collections", restoring.parts_restored),
 )
