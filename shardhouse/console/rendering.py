@@ -9,9 +9,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 #: How a status looks: done, under way, wrong; anything else is plain.
 _GOOD = frozenset({"normal", "Completed", "COMPLETED", "ok", "Primary", "available", "active"})
-_BUSY = frozenset({"creating", "Running", "BUILDING", "Pending", "reboot", "RESIZE_FLAVOR"})
+_BUSY = frozenset(
+    {"creating", "Running", "BUILDING", "Pending", "reboot", "RESIZE_FLAVOR", "warning"}
+)
 _BAD = frozenset(
-    {"abnormal", "createfail", "data_disk_full", "Failed", "FAILED", "alarm", "Critical"}
+    {
+        "abnormal",
+        "createfail",
+        "data_disk_full",
+        "Failed",
+        "FAILED",
+        "alarm",
+        "Critical",
+        "critical",
+    }
 )
 
 

@@ -2,7 +2,17 @@
 
 from collections.abc import Callable
 
-from shardhouse.console.pages import backups, changes, creation, instances, jobs, restoring
+from shardhouse.console.pages import (
+    backups,
+    changes,
+    creation,
+    events,
+    instances,
+    jobs,
+    offers,
+    recycle_bin,
+    restoring,
+)
 from shardhouse.console.visit import Answer, Visit
 
 #: Method, path below `/console`, and what answers. Fixed paths stand before those with ids.
@@ -33,4 +43,8 @@ PAGES: tuple[tuple[str, str, Callable[[Visit], Answer]], ...] = (
     ("POST", "/restore/in-place", restoring.in_place),
     ("GET", "/restore/collections", restoring.parts),
     ("POST", "/restore/collections", restoring.parts_restored),
+    ("GET", "/events", events.listed),
+    ("GET", "/recycle-bin", recycle_bin.listed),
+    ("POST", "/recycle-bin/policy", recycle_bin.policy_set),
+    ("GET", "/quotas", offers.shown),
 )

@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from tests import requests
 from tests.backing_up import POLICY, backed_up, reach
 from tests.console.conftest import Visitor, alerts
-from tests.installation import Installation, uri
+from tests.installation import Installation, until, uri
 
 Made = dict[str, Any]
 
@@ -152,3 +152,19 @@ def test_what_cannot_be_restored_is_said(visitor: Visitor, backed: Made) -> None
     answer = visitor.send("/restore/in-place", instance_id=backed["id"], at="2020-01-01T00:00:00")
     assert answer.status_code == 400
     assert alerts(answer)
+
+
+def test_a_deleted_instance_is_in_the_recycle_bin(
+    installation: Installation, visitor: Visitor, backed: Made
+) -> None:
+    installation.call("DELETE", f"/instances/{backed['id']}")
+    place = until(
+        "the recycle bin to have it",
+        lambda: re.search(
+            rf'href="/console(/restore[^"]+)" aria-label="Restore {backed["name"]} to',
+            visitor.get("/recycle-bin").text,
+        ),
+    )
+    page = visitor.get(place.group(1)).text
+    assert "To a new instance" in page
+    assert "In place" not in page

@@ -123,11 +123,10 @@ def _parts(visit: Visit, point: _Point, database: str, error: RefusalError | Non
         call, what, query["db_name"] = LIST_RESTORE_COLLECTIONS, "collections", database
     else:
         call, what = LIST_RESTORE_DATABASES, "databases"
-    offset = int(visit.query["offset"]) if visit.query.get("offset", "").isdecimal() else 0
-    params = {**query, "offset": str(offset), "limit": str(PAGE)}
+    params = {**query, "offset": str(visit.offset), "limit": str(PAGE)}
     found = visit.client.call(call, path, {}, params)
     named = dict(point.named) | ({"database": database} if database else {})
-    later = {**named, "offset": str(offset + PAGE)}
+    later = {**named, "offset": str(visit.offset + PAGE)}
     page = {
         "point": point,
         "database": database,
@@ -135,7 +134,7 @@ def _parts(visit: Visit, point: _Point, database: str, error: RefusalError | Non
         "typed": visit.form,
         "chosen": visit.choices.get("collection" if database else "whole", ()),
         "problem": error.message if error else "",
-        "later": f"?{urlencode(later)}" if offset + PAGE < found["total_count"] else "",
+        "later": f"?{urlencode(later)}" if visit.offset + PAGE < found["total_count"] else "",
     }
     title = f"Restore collections of {database}" if database else "Restore databases"
     return Page("restore_parts.html", title, page, error.status if error else 200)
