@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from shardhouse.console.pages import (
+    alarms,
     backups,
     changes,
     creation,
@@ -44,6 +45,12 @@ PAGES: tuple[tuple[str, str, Callable[[Visit], Answer]], ...] = (
     ("GET", "/restore/collections", restoring.parts),
     ("POST", "/restore/collections", restoring.parts_restored),
     ("GET", "/events", events.listed),
+    ("GET", "/alarms", alarms.listed),
+    ("GET", "/alarms/new", alarms.asked),
+    ("POST", "/alarms/new", alarms.created),
+    ("POST", "/alarms/basic", alarms.basic),
+    ("POST", "/alarms/{alarm_id}/switch", alarms.switched),
+    ("POST", "/alarms/{alarm_id}/delete", alarms.deleted),
     ("GET", "/recycle-bin", recycle_bin.listed),
     ("POST", "/recycle-bin/policy", recycle_bin.policy_set),
     ("GET", "/quotas", offers.shown),

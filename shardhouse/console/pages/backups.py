@@ -118,6 +118,7 @@ def _form(visit: Visit, error: RefusalError | None = None) -> Page:
         "fields": forms.of_call(CREATE_BACKUP, known, {**visit.query, **visit.form}),
         "problem": error.message if error else "",
         "verb": "Back up",
+        "again": "",
     }
     return Page("form.html", "Back up an instance", page, error.status if error else 200)
 
