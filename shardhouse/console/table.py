@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from shardhouse.console.pages import (
+    access,
     alarms,
     backups,
     changes,
@@ -13,6 +14,7 @@ from shardhouse.console.pages import (
     offers,
     recycle_bin,
     restoring,
+    service,
 )
 from shardhouse.console.visit import Answer, Visit
 
@@ -51,6 +53,18 @@ PAGES: tuple[tuple[str, str, Callable[[Visit], Answer]], ...] = (
     ("POST", "/alarms/basic", alarms.basic),
     ("POST", "/alarms/{alarm_id}/switch", alarms.switched),
     ("POST", "/alarms/{alarm_id}/delete", alarms.deleted),
+    ("GET", "/access", access.shown),
+    ("POST", "/access/password", access.password_changed),
+    ("POST", "/access/projects", access.project_created),
+    ("POST", "/access/keys", access.key_created),
+    ("POST", "/access/keys/{access_key}/switch", access.key_switched),
+    ("POST", "/access/keys/{access_key}/delete", access.key_deleted),
+    ("POST", "/access/users", access.user_created),
+    ("POST", "/access/users/{user_id}/delete", access.user_deleted),
+    ("POST", "/access/roles", access.role_granted),
+    ("POST", "/access/roles/revoke", access.role_revoked),
+    ("GET", "/settings", service.shown),
+    ("POST", "/settings/downloads", service.downloads_set),
     ("GET", "/recycle-bin", recycle_bin.listed),
     ("POST", "/recycle-bin/policy", recycle_bin.policy_set),
     ("GET", "/quotas", offers.shown),

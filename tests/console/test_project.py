@@ -39,3 +39,24 @@ def test_quotas_and_offers_are_shown(installation: Installation, visitor: Visito
         assert f"<td>{mode}</td>" in page
     flavors = installation.call("GET", "/flavors").json()["flavors"]
     assert all(one["spec_code"] in page for one in flavors)
+
+
+def test_settings_say_what_the_service_is(installation: Installation, visitor: Visitor) -> None:
+    answer = visitor.get("/settings")
+    assert alerts(answer) == []
+    builds = installation.call("GET", "/datastores/DDS-Community/versions").json()["builds"]
+    assert ", ".join(builds) in answer.text
+    assert installation.iam in answer.text
+    assert "shardhouse doctor" in answer.text
+
+
+def test_downloads_are_forbidden_and_allowed(installation: Installation, visitor: Visitor) -> None:
+    def policy() -> str:
+        action: str = installation.call("GET", "/backups/download-policy").json()["action"]
+        return action
+
+    assert "may not be downloaded" in visitor.send("/settings/downloads", action="close").text
+    assert policy() == "close"
+    assert "Forbid downloads" in visitor.send("/settings/downloads", action="open").text
+    assert policy() == "open"
+    assert visitor.send("/settings/downloads", action="ajar").status_code == 400
