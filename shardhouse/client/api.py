@@ -126,6 +126,10 @@ class Client:
         """All events of the project, newest first."""
         return self._all("events", "events", {})
 
+    def configurations(self) -> Iterator[dict[str, Any]]:
+        """All parameter templates: the system's, then the project's."""
+        return self._all("configurations", "configurations", {})
+
     def recycled(self) -> Iterator[dict[str, Any]]:
         """The instances in the project's recycle bin, the last that was deleted first."""
         return self._all("recycle-instances", "instances", {})
