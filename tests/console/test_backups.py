@@ -11,7 +11,7 @@ import pytest
 from pymongo import MongoClient
 
 from tests import requests
-from tests.backing_up import POLICY, backed_up, reach
+from tests.backing_up import POLICY, backed_up, backups, reach
 from tests.console.conftest import Visitor, alerts
 from tests.installation import Installation, until, uri
 
@@ -72,6 +72,15 @@ def test_a_backup_is_made_found_verified_and_deleted(
     job_done(installation, visitor.send(f"{place}/verify"))
     job_done(installation, visitor.send(f"{place}/delete"))
     assert visitor.get(place).status_code == 404
+    for _ in range(2):  # names of backups are unique
+        answer = visitor.send("/instances/together", action="back up", instance=[backed["id"]])
+        assert "Asked for 1 of 1 instances." in answer.text
+        until("it to be made", lambda: all_complete(installation, backed, "by-hand"), 120)
+
+
+def all_complete(installation: Installation, instance: Made, name: str) -> bool:
+    found = backups(installation, instance_id=instance["id"], backup_name=name)
+    return bool(found) and all(one["status"] == "COMPLETED" for one in found)
 
 
 def test_an_instance_shows_to_which_times_it_can_be_restored(
@@ -89,7 +98,8 @@ def test_the_policy_is_a_form(installation: Installation, visitor: Visitor, back
     place = f"/instances/{backed['id']}"
     page = visitor.get(f"{place}/backups").text
     assert f'value="{POLICY["start_time"]}"' in page
-    wanted = {"start_time": POLICY["start_time"], "enable_incremental_backup": "true"}
+    assert "between full backups is captured now" in page
+    wanted = {"start_time": POLICY["start_time"], "enable_incremental_backup": ""}
     answer = visitor.send(f"{place}/changes/SetBackupPolicy", keep_days="800", **wanted)
     assert answer.status_code == 400
     assert "keep_days" in alerts(answer)[0]
@@ -98,7 +108,7 @@ def test_the_policy_is_a_form(installation: Installation, visitor: Visitor, back
     )
     assert answer.status_code == 200, alerts(answer)
     policy = installation.call("GET", f"{place}/backups/policy").json()["backup_policy"]
-    assert policy["keep_days"] == 8
+    assert (policy["keep_days"], policy["enable_incremental_backup"]) == (8, True)
 
 
 def test_collections_of_a_moment_come_back(

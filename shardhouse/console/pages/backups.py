@@ -20,9 +20,9 @@ from shardhouse.domain.backup import BackupStatus, BackupType
 
 Json = dict[str, Any]
 _FILTERS = ("instance_name", "backup_name", "backup_type", "backup_status")
-#: A policy where there was none: any moment can be restored, unless somebody wants it otherwise.
+#: What the form begins with where there is no policy.
 _POLICY = {"start_time": "01:00-02:00", "period": "1,2,3,4,5,6,7"}
-_POLICY |= {"enable_incremental_backup": "true"}
+_CAPTURES = "enable_incremental_backup"
 
 
 def listed(visit: Visit) -> Answer:
@@ -87,7 +87,8 @@ def of_instance(visit: Visit) -> Answer:
     policy = attempt(
         lambda: visit.client.call(SHOW_BACKUP_POLICY, path, {}, {})["backup_policy"], {}
     )
-    present = {name: str(value).lower() for name, value in policy.found.items()}
+    # Whether writes are captured is not sent unless somebody chooses it: `keep_days` 0 forbids it.
+    present = {name: str(value) for name, value in policy.found.items() if name != _CAPTURES}
     return one_instance.page(
         "instance_backups.html",
         "backups",
@@ -97,6 +98,7 @@ def of_instance(visit: Visit) -> Answer:
         drawing=timeline.of(ranges.found),
         newest=ranges.found[-1][1] if ranges.found else 0,
         policy=policy,
+        captures=policy.found.get(_CAPTURES, False),
         policy_call=SET_BACKUP_POLICY,
         policy_fields=forms.of_call(SET_BACKUP_POLICY, {}, _POLICY | present),
     )
