@@ -44,12 +44,14 @@ def environment() -> Environment:
 
 
 def moment(value: Any) -> str:
-    """A time of the API (text, or milliseconds since 1970) for people, in UTC; empty for none."""
+    """A time of the API (text, or milliseconds since 1970) for people, to the second
+    in UTC; empty for none."""
     if not value:
         return ""
     if isinstance(value, int):
         return f"{datetime.fromtimestamp(value / 1000, UTC):%Y-%m-%d %H:%M:%S}"
-    return str(value).replace("T", " ").removesuffix("+0000").removesuffix("Z")
+    text = str(value).replace("T", " ").removesuffix("+0000").removesuffix("Z")
+    return text.partition(".")[0]
 
 
 def input_time(milliseconds: int) -> str:

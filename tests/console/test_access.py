@@ -43,14 +43,14 @@ def test_an_administrator_sees_users_and_their_roles(
     page = visitor.get("/access").text
     assert alerts(visitor.get("/access")) == []
     assert f"<td>{reader['name']}</td>" in page
-    assert f'aria-label="Take it {DDS_READ_ONLY.display_name} from {reader["name"]}"' in page
+    assert f'aria-label="Take away {DDS_READ_ONLY.display_name} from {reader["name"]}"' in page
     answer = visitor.send("/access/users", user_name=reader["name"], user_password="short")
     assert answer.status_code == 400
     assert "password" in alerts(answer)[0]
     assert PASSWORD not in answer.text
     role = {"role_user": reader["id"], "role_name": DDS_READ_ONLY.id}
     target = {"role_target": f"projects/{installation.project_id}"}
-    assert "The role is taken." in visitor.send("/access/roles/revoke", **role, **target).text
+    assert "The role is taken away." in visitor.send("/access/roles/revoke", **role, **target).text
     answer = visitor.send("/access/roles/revoke", **role, **target)
     assert (answer.status_code, len(alerts(answer))) == (404, 1)
     answer = visitor.send(f"/access/users/{reader['id']}/delete")

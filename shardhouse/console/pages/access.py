@@ -95,7 +95,9 @@ def role_granted(visit: Visit) -> Answer:
 def role_revoked(visit: Visit) -> Answer:
     """A user has a role no longer."""
     path = _grant(visit)
-    return _done(visit, "roles", lambda: visit.client.iam("DELETE", path), "The role is taken.")
+    return _done(
+        visit, "roles", lambda: visit.client.iam("DELETE", path), "The role is taken away."
+    )
 
 
 def _grant(visit: Visit) -> str:
@@ -141,7 +143,7 @@ def _page(visit: Visit, section: str = "", error: RefusalError | None = None) ->
         ],
         "project_fields": _typed(
             visit,
-            Field("project_name", "Name", "input", True, "The region, `_`, and a name of its own."),
+            Field("project_name", "Name", "input", True, "The region, an underscore, and a name."),
             Field("project_description", "Description", "input"),
         ),
         "user_fields": _typed(
