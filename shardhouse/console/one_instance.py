@@ -12,8 +12,8 @@ Json = dict[str, Any]
 TABS = (
     ("", "Overview"),
     ("connect", "Connect"),
-    ("changes", "Changes"),
     ("backups", "Backups"),
+    ("changes", "Changes"),
 )
 
 

@@ -158,6 +158,7 @@ def test_what_cannot_be_restored_is_said(visitor: Visitor, backed: Made) -> None
     answer = visitor.get("/restore", instance_id=backed["id"], at="yesterday")
     assert answer.status_code == 400
     assert "a time such as" in alerts(answer)[0]
+    assert visitor.get("/restore").url.path == "/console/backups"
     assert visitor.get("/restore", backup_id=uuid.uuid4().hex + "br02").status_code == 404
     answer = visitor.send("/restore/in-place", instance_id=backed["id"], at="2020-01-01T00:00:00")
     assert answer.status_code == 400

@@ -40,7 +40,9 @@ class _Point:
 
 
 def asked(visit: Visit) -> Answer:
-    """What can be made of a restore point."""
+    """What can be made of a restore point; without one, where one is chosen."""
+    if not visit.query:
+        return Moved(f"{PATH}/backups")
     return _page(visit, _point(visit, visit.query))
 
 
@@ -71,7 +73,10 @@ def in_place(visit: Visit) -> Answer:
 
 
 def parts(visit: Visit) -> Answer:
-    """The databases of a moment, or the collections of one of them."""
+    """The databases of a moment, or the collections of one of them; without a moment, where a
+    restore point is chosen."""
+    if not visit.query:
+        return Moved(f"{PATH}/backups")
     return _parts(visit, _point(visit, visit.query), visit.query.get("database", ""))
 
 
