@@ -126,6 +126,10 @@ class Client:
         """All events of the project, newest first."""
         return self._all("events", "events", {})
 
+    def configurations(self) -> Iterator[dict[str, Any]]:
+        """All parameter templates: the system's, then the project's."""
+        return self._all("configurations", "configurations", {})
+
     def recycled(self) -> Iterator[dict[str, Any]]:
         """The instances in the project's recycle bin, the last that was deleted first."""
         return self._all("recycle-instances", "instances", {})
@@ -284,7 +288,8 @@ class Client:
 
 
 def _refusal(answer: httpx.Response) -> RefusalError:
-    """Both shapes of errors: DDS's own flat one and Keystone's nested one."""
+    """All shapes of errors that are asked for: DDS's own flat one, Keystone's nested one, and Cloud
+    Eye's."""
     try:
         content = answer.json()
     except ValueError:
@@ -295,6 +300,11 @@ def _refusal(answer: httpx.Response) -> RefusalError:
     if isinstance(nested, dict):
         return RefusalError(
             answer.status_code, str(nested.get("title", "")), str(nested.get("message", ""))
+        )
+    message = content.get("message")
+    if isinstance(message, dict):
+        return RefusalError(
+            answer.status_code, str(message.get("code", "")), str(message.get("details", ""))
         )
     message = content.get("error_msg") or answer.reason_phrase
     return RefusalError(answer.status_code, str(content.get("error_code", "")), str(message))

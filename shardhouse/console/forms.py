@@ -72,7 +72,8 @@ def _field(reference: FieldReference) -> Field:
     choices: tuple[tuple[str, str], ...] = ()
     value = "" if reference.default in (None, [], {}) else str(reference.default)
     if reference.type == "boolean":
-        choices = (("false", "no"), ("true", "yes"))
+        unset = () if reference.required or value else (("", "as it is"),)
+        choices = (*unset, ("false", "no"), ("true", "yes"))
         value = value.lower()
     elif reference.type == "array":
         help_text += _LISTS

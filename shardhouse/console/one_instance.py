@@ -12,6 +12,7 @@ Json = dict[str, Any]
 TABS = (
     ("", "Overview"),
     ("connect", "Connect"),
+    ("backups", "Backups"),
     ("changes", "Changes"),
 )
 

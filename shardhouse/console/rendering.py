@@ -9,9 +9,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 #: How a status looks: done, under way, wrong; anything else is plain.
 _GOOD = frozenset({"normal", "Completed", "COMPLETED", "ok", "Primary", "available", "active"})
-_BUSY = frozenset({"creating", "Running", "BUILDING", "Pending", "reboot", "RESIZE_FLAVOR"})
+_BUSY = frozenset(
+    {"creating", "Running", "BUILDING", "Pending", "reboot", "RESIZE_FLAVOR", "warning"}
+)
 _BAD = frozenset(
-    {"abnormal", "createfail", "data_disk_full", "Failed", "FAILED", "alarm", "Critical"}
+    {
+        "abnormal",
+        "createfail",
+        "data_disk_full",
+        "Failed",
+        "FAILED",
+        "alarm",
+        "Critical",
+        "critical",
+    }
 )
 
 
@@ -25,6 +36,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["moment"] = moment
+    made.filters["input_time"] = input_time
     made.filters["size"] = size
     made.filters["look"] = look
     made.globals["version"] = version("shardhouse")
@@ -32,12 +44,19 @@ def environment() -> Environment:
 
 
 def moment(value: Any) -> str:
-    """A time of the API (text, or milliseconds since 1970) for people, in UTC; empty for none."""
+    """A time of the API (text, or milliseconds since 1970) for people, to the second
+    in UTC; empty for none."""
     if not value:
         return ""
     if isinstance(value, int):
         return f"{datetime.fromtimestamp(value / 1000, UTC):%Y-%m-%d %H:%M:%S}"
-    return str(value).replace("T", " ").removesuffix("+0000").removesuffix("Z")
+    text = str(value).replace("T", " ").removesuffix("+0000").removesuffix("Z")
+    return text.partition(".")[0]
+
+
+def input_time(milliseconds: int) -> str:
+    """A time of the API as inputs of the type `datetime-local` have it: the second, in UTC."""
+    return moment(milliseconds).replace(" ", "T")
 
 
 def size(value: float) -> str:

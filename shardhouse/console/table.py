@@ -2,7 +2,20 @@
 
 from collections.abc import Callable
 
-from shardhouse.console.pages import changes, creation, instances, jobs
+from shardhouse.console.pages import (
+    access,
+    alarms,
+    backups,
+    changes,
+    creation,
+    events,
+    instances,
+    jobs,
+    offers,
+    recycle_bin,
+    restoring,
+    service,
+)
 from shardhouse.console.visit import Answer, Visit
 
 #: Method, path below `/console`, and what answers. Fixed paths stand before those with ids.
@@ -20,4 +33,39 @@ PAGES: tuple[tuple[str, str, Callable[[Visit], Answer]], ...] = (
     ("POST", "/instances/{instance_id}/changes/{operation}", changes.made),
     ("GET", "/jobs", jobs.listed),
     ("GET", "/jobs/{job_id}", jobs.shown),
+    ("GET", "/backups", backups.listed),
+    ("GET", "/instances/{instance_id}/backups", backups.of_instance),
+    ("GET", "/backups/new", backups.asked),
+    ("POST", "/backups/new", backups.created),
+    ("GET", "/backups/{backup_id}", backups.shown),
+    ("POST", "/backups/{backup_id}/delete", backups.deleted),
+    ("POST", "/backups/{backup_id}/stop", backups.stopped),
+    ("POST", "/backups/{backup_id}/verify", backups.verified),
+    ("GET", "/restore", restoring.asked),
+    ("POST", "/restore/new", restoring.to_new),
+    ("POST", "/restore/in-place", restoring.in_place),
+    ("GET", "/restore/collections", restoring.parts),
+    ("POST", "/restore/collections", restoring.parts_restored),
+    ("GET", "/events", events.listed),
+    ("GET", "/alarms", alarms.listed),
+    ("GET", "/alarms/new", alarms.asked),
+    ("POST", "/alarms/new", alarms.created),
+    ("POST", "/alarms/basic", alarms.basic),
+    ("POST", "/alarms/{alarm_id}/switch", alarms.switched),
+    ("POST", "/alarms/{alarm_id}/delete", alarms.deleted),
+    ("GET", "/access", access.shown),
+    ("POST", "/access/password", access.password_changed),
+    ("POST", "/access/projects", access.project_created),
+    ("POST", "/access/keys", access.key_created),
+    ("POST", "/access/keys/{access_key}/switch", access.key_switched),
+    ("POST", "/access/keys/{access_key}/delete", access.key_deleted),
+    ("POST", "/access/users", access.user_created),
+    ("POST", "/access/users/{user_id}/delete", access.user_deleted),
+    ("POST", "/access/roles", access.role_granted),
+    ("POST", "/access/roles/revoke", access.role_revoked),
+    ("GET", "/settings", service.shown),
+    ("POST", "/settings/downloads", service.downloads_set),
+    ("GET", "/recycle-bin", recycle_bin.listed),
+    ("POST", "/recycle-bin/policy", recycle_bin.policy_set),
+    ("GET", "/quotas", offers.shown),
 )

@@ -25,6 +25,12 @@ class Visit:
         """The instance that the path names."""
         return self.path["instance_id"]
 
+    @property
+    def offset(self) -> int:
+        """How many items of a list are skipped; 0 where the query says nothing sensible."""
+        text = self.query.get("offset", "")
+        return int(text) if text.isdecimal() else 0
+
 
 @dataclass(frozen=True)
 class Page:

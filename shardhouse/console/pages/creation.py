@@ -1,5 +1,7 @@
-"""Creating an instance: the command line's own options as a form, and what it would take."""
+"""Creating an instance: the command line's own options as a form, what it would take, and the same
+as a request."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +27,7 @@ _DEFAULTS = {
     "port": "8635",
     "ssl": "yes",
     "keep_days": "7",
+    "zone": "",
 }
 _MODES: Mapping[orders.Mode, str] = {
     "sharding": "Sharded cluster",
@@ -34,6 +37,16 @@ _MODES: Mapping[orders.Mode, str] = {
 _ONLY: Mapping[str, str] = {"shards": "sharding", "mongos": "sharding", "members": "replicaset"}
 #: How many nodes stand behind one of a kind's `num`.
 _NODES_PER = {"shard": 3, "config": 3}
+_SPREAD = 3
+"""How many zones an instance is in that is in several."""
+_TEMPLATE = "configuration-"
+"""How the fields of parameter templates begin; the type of nodes follows."""
+_MASKED = "****"
+_CURL = """\
+curl -X POST {url} \\
+  -H 'X-Auth-Token: TOKEN' -H 'Content-Type: application/json' -d @- <<'END'
+{body}
+END"""
 
 
 def asked(visit: Visit) -> Answer:
@@ -48,9 +61,7 @@ def created(visit: Visit) -> Answer:
     if "count" in visit.form:
         return _form(visit, typed)
     try:
-        body = _order(typed, visit.client.region).body(typed.get("password", ""))
-        strategy = {"start_time": "01:00-02:00", "keep_days": _number(typed, "keep_days")}
-        body["backup_strategy"] = strategy
+        body = _body(visit, typed, typed.get("password", ""))
         answer = visit.client.call(CREATE_INSTANCE, {}, body, {})
     except RefusalError as error:
         return _form(visit, typed, error)
@@ -61,6 +72,8 @@ def _form(visit: Visit, typed: Mapping[str, str], error: RefusalError | None = N
     described = {one.name: one.description for one in fields(CREATE_INSTANCE.body)}
     found = visit.client.call(LIST_DATASTORE_VERSIONS, {"datastore_name": DATASTORE}, {}, {})
     flavors = visit.client.call(LIST_FLAVORS, {}, {}, {"region": visit.client.region})["flavors"]
+    zones = _zones(flavors)
+    typed = {**typed, "zone": typed["zone"] or zones[0]}
     sizes = {code: one for one in flavors if (code := _size_of(one["spec_code"]))}
     versions = [(one, one) for one in found["versions"]]
     choices = [
@@ -74,7 +87,15 @@ def _form(visit: Visit, typed: Mapping[str, str], error: RefusalError | None = N
             choices=list(_MODES.items()),
             reloads=True,
         ),
-        Field("version", "Version", "choice", True, value=typed["version"], choices=versions),
+        Field(
+            "version",
+            "Version",
+            "choice",
+            True,
+            value=typed["version"],
+            choices=versions,
+            reloads=True,
+        ),
         Field(
             "spec",
             "Size of its nodes",
@@ -93,13 +114,82 @@ def _form(visit: Visit, typed: Mapping[str, str], error: RefusalError | None = N
         _count("members", "Members", typed),
         _count("port", "Port", typed, described["port"]),
         Field("ssl", "TLS", "choice", value=typed["ssl"], choices=[("yes", "yes"), ("no", "no")]),
+        Field(
+            "zone",
+            "Zones",
+            "choice",
+            value=typed["zone"],
+            choices=[(one, one) for one in zones],
+        ),
         _count("keep_days", "Days that automatic backups are kept", typed, "0: there are none."),
+        *_templates(visit, typed),
         Field("password", "Password of rwuser", "password", True, described["password"]),
     ]
     shown = [one for one in choices if _ONLY.get(one.name, typed["mode"]) == typed["mode"]]
     problem = error.message if error else ""
-    page = {"fields": shown, "problem": problem, "cost": _cost(typed, flavors)}
+    page = {
+        "fields": shown,
+        "problem": problem,
+        "cost": _cost(typed, flavors),
+        "request": _request(visit, typed),
+    }
     return Page("create.html", "Create an instance", page, error.status if error else 200)
+
+
+def _zones(flavors: list[dict[str, Any]]) -> list[str]:
+    """Each zone that is offered, and the first ones together."""
+    zones = list(dict.fromkeys(zone for one in flavors for zone in one["az_status"]))
+    return zones + ([",".join(zones[:_SPREAD])] if len(zones) >= _SPREAD else [])
+
+
+def _templates(visit: Visit, typed: Mapping[str, str]) -> list[Field]:
+    """A choice for each type of nodes for which the project has parameter templates."""
+    own: dict[str, list[tuple[str, str]]] = {}
+    for one in visit.client.configurations():
+        if one["user_defined"] and one["datastore_version"] == typed["version"]:
+            own.setdefault(one["node_type"], []).append((one["id"], one["name"]))
+    return [
+        Field(
+            _TEMPLATE + kind,
+            f"Parameter template of {kind} nodes",
+            "choice",
+            value=typed.get(_TEMPLATE + kind, ""),
+            choices=[("", "the default"), *own[kind]],
+        )
+        for kind in _types(typed)
+        if kind in own
+    ]
+
+
+def _types(typed: Mapping[str, str]) -> list[str]:
+    """The types of nodes that the mode has; none where there is no such mode."""
+    try:
+        return [one["type"] for one in _order(typed, "").flavor()]
+    except RefusalError:
+        return []
+
+
+def _body(visit: Visit, typed: Mapping[str, str], password: str) -> dict[str, Any]:
+    """What was typed, as the API wants it. Raises RefusalError 400."""
+    body = _order(typed, visit.client.region).body(password)
+    strategy = {"start_time": "01:00-02:00", "keep_days": _number(typed, "keep_days")}
+    body["backup_strategy"] = strategy
+    chosen = [
+        {"type": kind, "configuration_id": template}
+        for kind in _types(typed)
+        if (template := typed.get(_TEMPLATE + kind))
+    ]
+    return body | ({"configurations": chosen} if chosen else {})
+
+
+def _request(visit: Visit, typed: Mapping[str, str]) -> str:
+    """The same as a call of curl, without the password; empty for what is no request."""
+    try:
+        body = _body(visit, typed, _MASKED)
+    except RefusalError:
+        return ""
+    url = f"{visit.client.dds_url}/instances"
+    return _CURL.format(url=url, body=json.dumps(body, indent=2))
 
 
 def _order(typed: Mapping[str, str], region: str) -> Order:
@@ -120,6 +210,7 @@ def _order(typed: Mapping[str, str], region: str) -> Order:
         region=region,
         port=_number(typed, "port"),
         ssl=typed["ssl"] == "yes",
+        zone=typed["zone"] or None,
     )
 
 

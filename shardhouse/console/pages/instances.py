@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 from shardhouse.client import uris
@@ -81,7 +82,9 @@ def _change(visit: Visit, action: str, instance_id: str) -> None:
         case "restart":
             visit.client.call(RESTART, path, {"target_id": instance_id}, {})
         case "back up":
-            backup = {"instance_id": instance_id, "name": "from-the-console"}
+            # Names of backups are unique in a project.
+            name = f"by-hand-{datetime.now(UTC):%Y%m%d-%H%M%S}-{instance_id[:8]}"
+            backup = {"instance_id": instance_id, "name": name}
             visit.client.call(CREATE_BACKUP, {}, {CREATE_BACKUP.wrapper: backup}, {})
         case "delete":
             visit.client.call(DELETE_INSTANCE, path, {}, {})
