@@ -92,8 +92,9 @@ def test_an_instance_is_created_and_deleted(installation: Installation, visitor:
 def test_a_job_shows_its_steps(
     installation: Installation, visitor: Visitor, shared_replica: Made
 ) -> None:
-    page = visitor.get("/jobs").text
-    link = re.search(r'href="/console(/jobs/[^"]+)">CreateMongoDB', page)
+    rows = visitor.get("/jobs").text.split("<tr>")
+    (row,) = [row for row in rows if shared_replica["id"] in row and ">CreateMongoDB" in row]
+    link = re.search(r'href="/console(/jobs/[^"]+)"', row)
     assert link is not None
     job = visitor.get(link.group(1)).text
     assert "Form replica sets" in job or "Start processes" in job
