@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 
-from shardhouse.console.pages import changes, creation, instances, jobs
+from shardhouse.console.pages import (
+    changes,
+    creation,
+    instances,
+    jobs,
+    metrics,
+    operations,
+    slow_queries,
+)
 from shardhouse.console.visit import Answer, Visit
 
 #: Method, path below `/console`, and what answers. Fixed paths stand before those with ids.
@@ -18,6 +26,14 @@ PAGES: tuple[tuple[str, str, Callable[[Visit], Answer]], ...] = (
     ("GET", "/instances/{instance_id}/changes", changes.listed),
     ("GET", "/instances/{instance_id}/changes/{operation}", changes.asked),
     ("POST", "/instances/{instance_id}/changes/{operation}", changes.made),
+    ("GET", "/instances/{instance_id}/metrics", metrics.shown),
+    ("GET", "/instances/{instance_id}/operations", operations.listed),
+    ("POST", "/instances/{instance_id}/operations/kill", operations.killed),
+    ("GET", "/instances/{instance_id}/operations/rules", operations.rules),
+    ("POST", "/instances/{instance_id}/operations/rules", operations.rule_created),
+    ("POST", "/instances/{instance_id}/operations/rules/change", operations.rules_changed),
+    ("GET", "/instances/{instance_id}/slow-queries", slow_queries.advised),
+    ("GET", "/instances/{instance_id}/slow-queries/list", slow_queries.listed),
     ("GET", "/jobs", jobs.listed),
     ("GET", "/jobs/{job_id}", jobs.shown),
 )
