@@ -17,6 +17,9 @@ TABS = (
     ("metrics", "Metrics"),
     ("operations", "Operations"),
     ("slow-queries", "Slow queries"),
+    ("logs", "Logs"),
+    ("users", "Users"),
+    ("parameters", "Parameters"),
 )
 
 
