@@ -20,6 +20,7 @@ TABS = (
     ("logs", "Logs"),
     ("users", "Users"),
     ("parameters", "Parameters"),
+    ("data", "Data"),
 )
 
 
