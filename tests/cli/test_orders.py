@@ -57,9 +57,7 @@ def test_a_file_that_holds_no_request(tmp_path: Path, content: str) -> None:
 
 
 def test_credentials_of_variables_name_what_is_missing() -> None:
-    with pytest.raises(
-        CliError, match="OS_PASSWORD, OS_USER_DOMAIN_NAME or OS_DOMAIN_NAME, OS_PR"
-    ):
+    with pytest.raises(CliError, match="OS_PASSWORD, OS_USER_DOMAIN_NAME or OS_DOMAIN_NAME, OS_PR"):
         credentials.from_environment({"OS_AUTH_URL": "http://x/v3", "OS_USERNAME": "u"})
 
 
