@@ -8,6 +8,8 @@ from typing import Any
 from pymongo import MongoClient, WriteConcern
 from pymongo.errors import OperationFailure
 
+from tests.installation import Installation, addresses, uri
+
 Collection = Any
 #: Sleeps at each document: the operation would take minutes.
 SLEEPS = {"$where": "sleep(500); return true"}
@@ -59,3 +61,20 @@ def was_ended(work: Future[Any]) -> bool:
     assert isinstance(error, OperationFailure), error
     assert error.code == INTERRUPTED, error
     return True
+
+
+@contextmanager
+def all_is_slow(installation: Installation, made: dict[str, Any]) -> Iterator[None]:
+    """Every operation is logged as a slow one meanwhile."""
+    with MongoClient(uri(made)) as client:
+        found = list(client["config"]["shards"].find()) if made["mode"] == "Sharding" else []
+    listed = [host for one in found for host in one["host"].partition("/")[2].split(",")]
+    holding = listed or addresses(made)
+    with installation.system(made) as clients:
+        for host in holding:
+            clients[host].admin.command("profile", 0, slowms=-1)
+        try:
+            yield
+        finally:
+            for host in holding:
+                clients[host].admin.command("profile", 0, slowms=100)

@@ -26,11 +26,12 @@ from shardhouse.api.bodies import ANONYMOUS_BODY_LIMIT, BODY_LIMIT, read_body
 from shardhouse.client.api import Client
 from shardhouse.client.credentials import Credentials
 from shardhouse.client.errors import RefusalError
-from shardhouse.console import rendering, session
+from shardhouse.console import database_login, rendering, session
+from shardhouse.console.database_login import DatabaseLogin
 from shardhouse.console.in_process import InProcess
 from shardhouse.console.session import PATH, Session
 from shardhouse.console.table import PAGES
-from shardhouse.console.visit import Answer, File, Moved, Page, Visit
+from shardhouse.console.visit import Answer, File, LoggedIn, Moved, Page, Visit
 from shardhouse.errors import ShardhouseError
 from shardhouse.settings import Settings
 from shardhouse.store.vault import Vault
@@ -92,7 +93,8 @@ class Console:
 
             def answered() -> Response:
                 with self._client(request, known) as client:
-                    visit = Visit(known, client, request.path_params, query, last, form)
+                    login = self._database_login(request, known)
+                    visit = Visit(known, client, request.path_params, query, last, form, login)
                     try:
                         return self._response(request, known, handler(visit))
                     except RefusalError as error:
@@ -109,6 +111,10 @@ class Console:
             return await self._in_thread(answered)
 
         return serve
+
+    def _database_login(self, request: Request, known: Session) -> DatabaseLogin | None:
+        instance_id = request.path_params.get("instance_id", "")
+        return database_login.read(request, self._vault, known, instance_id)
 
     async def _in_thread(self, work: Callable[[], Response]) -> Response:
         if self._limiter is None:  # which belongs to the running loop
@@ -137,6 +143,16 @@ class Console:
             case Moved():
                 query = f"?{urlencode({NOTICE: answer.notice})}" if answer.notice else ""
                 response: Response = RedirectResponse(answer.to + query, 303)
+            case LoggedIn():
+                response = RedirectResponse(answer.to, 303)
+                instance_id = request.path_params["instance_id"]
+                if known is None or answer.login is None:
+                    database_login.end(response, instance_id)
+                else:
+                    secure = request.url.scheme == "https"
+                    database_login.write(
+                        response, answer.login, self._vault, known, instance_id, secure=secure
+                    )
             case File():
                 response = Response(answer.text, media_type=answer.media_type)
                 name = quote(answer.name)

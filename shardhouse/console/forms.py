@@ -17,7 +17,7 @@ _JSON = " As JSON."
 class Field:
     """An input of a form. `kind` is an input's type, or `choice`, `choices` (several), `text` (of
     many lines); `choices` are values and what is shown for them. One that
-    `reloads` changes the rest of the form."""
+    `reloads` changes the rest of the form; one that is `readonly` is shown and sent as it is."""
 
     name: str
     label: str
@@ -27,6 +27,7 @@ class Field:
     value: Any = ""
     choices: Sequence[tuple[str, str]] = ()
     reloads: bool = False
+    readonly: bool = False
 
 
 def of_call(call: Call, known: Mapping[str, Field], typed: Mapping[str, str]) -> list[Field]:

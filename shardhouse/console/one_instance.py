@@ -1,5 +1,6 @@
 """What all pages of one instance share."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from shardhouse.client.errors import RefusalError
@@ -14,6 +15,13 @@ TABS = (
     ("connect", "Connect"),
     ("backups", "Backups"),
     ("changes", "Changes"),
+    ("metrics", "Metrics"),
+    ("operations", "Operations"),
+    ("slow-queries", "Slow queries"),
+    ("logs", "Logs"),
+    ("users", "Users"),
+    ("parameters", "Parameters"),
+    ("data", "Data"),
 )
 
 
@@ -25,8 +33,22 @@ def find(visit: Visit) -> Json:
     return found
 
 
+def nodes(instance: Json) -> Iterator[tuple[Json, Json]]:
+    """All nodes, each with its group."""
+    for group in instance["groups"]:
+        for node in group["nodes"]:
+            yield group, node
+
+
+def client_nodes(instance: Json) -> list[Json]:
+    """The nodes that clients connect to: routers, or members of the replica set."""
+    internal = ("shard", "config", "shard_readonly")
+    return [node for group, node in nodes(instance) if group["type"] not in internal]
+
+
 def page(template: str, tab: str, instance: Json, **shown: Any) -> Page:
-    """A page of an instance."""
+    """A page of an instance. `pause` says after how many seconds it is fetched again, where that is
+    not as often as elsewhere; 0 for never."""
     known = {"instance": instance, "tab": tab, "tabs": TABS}
     return Page(template, instance["name"], known | shown)
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shardhouse.client.api import Client
+from shardhouse.console.database_login import DatabaseLogin
 from shardhouse.console.session import Session
 
 
 @dataclass(frozen=True)
 class Visit:
     """`path` are the variable parts of the path, `query` and `form` what was sent, the last value
-    of each name; `choices` has all values of the form's names."""
+    of each name; `choices` has all values of the form's names. `database_login` is the person's at
+    the databases of the path's instance, on the pages of its data."""
 
     session: Session
     client: Client
@@ -19,6 +21,7 @@ class Visit:
     query: Mapping[str, str]
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    database_login: DatabaseLogin | None = None
 
     @property
     def instance_id(self) -> str:
@@ -51,6 +54,15 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class LoggedIn:
+    """Where the browser goes on with another login at the databases of the path's instance, or with
+    none any more."""
+
+    to: str
+    login: DatabaseLogin | None
+
+
+@dataclass(frozen=True)
 class File:
     """Something to keep: its name, its content as text."""
 
@@ -59,4 +71,4 @@ class File:
     media_type: str = "text/csv; charset=utf-8"
 
 
-Answer = Page | Moved | File
+Answer = Page | Moved | LoggedIn | File

@@ -1,15 +1,14 @@
 """Advice, compared with what was done to databases and what their servers say."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
 from pymongo import MongoClient
 
-from tests.installation import Installation, addresses, until, uri
+from tests.installation import Installation, until, uri
+from tests.slow_operations import all_is_slow
 
 Made = dict[str, Any]
 DATABASE = "advised"
@@ -30,23 +29,6 @@ def of(answer: dict[str, Any], kind: str, namespace: str) -> list[dict[str, Any]
         for one in answer["findings"]
         if one["kind"] == kind and one["namespace"] in (namespace, "")
     ]
-
-
-@contextmanager
-def all_is_slow(installation: Installation, made: Made) -> Iterator[None]:
-    """Every operation is logged as a slow one meanwhile."""
-    with MongoClient(uri(made)) as client:
-        found = list(client["config"]["shards"].find()) if made["mode"] == "Sharding" else []
-    listed = [host for one in found for host in one["host"].partition("/")[2].split(",")]
-    holding = listed or addresses(made)
-    with installation.system(made) as clients:
-        for host in holding:
-            clients[host].admin.command("profile", 0, slowms=-1)
-        try:
-            yield
-        finally:
-            for host in holding:
-                clients[host].admin.command("profile", 0, slowms=100)
 
 
 def fill(client: MongoClient[Any], name: str) -> None:

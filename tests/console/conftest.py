@@ -15,7 +15,9 @@ class Visitor:
     def __init__(self, installation: Installation) -> None:
         place = httpx.URL(installation.dds)
         self.http = httpx.Client(
-            base_url=f"{place.scheme}://{place.netloc.decode()}", follow_redirects=True
+            base_url=f"{place.scheme}://{place.netloc.decode()}",
+            follow_redirects=True,
+            timeout=30,  # pages ask databases
         )
         self.csrf = ""
 

@@ -7,7 +7,7 @@ import pytest
 from tests.console.conftest import Visitor, alerts
 from tests.installation import Installation
 
-PAGES = ("", "/instances", "/instances.csv", "/instances/new", "/jobs")
+PAGES = ("", "/instances", "/instances.csv", "/instances/new", "/jobs", "/configurations")
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -12,9 +12,10 @@ from shardhouse.console.forms import Field
 from shardhouse.console.pages import backups
 from shardhouse.console.session import PATH
 from shardhouse.console.visit import Answer, Moved, Page, Visit
-from shardhouse.contract.backups import BY_BACKUP, BY_TIME, RESTORE_INSTANCE
+from shardhouse.contract.backups import RESTORE_INSTANCE
 from shardhouse.contract.instances import CREATE_INSTANCE
 from shardhouse.contract.reference import fields
+from shardhouse.contract.restore_points import BY_BACKUP, BY_TIME
 from shardhouse.contract.restore_times import (
     LIST_RESTORE_COLLECTIONS,
     LIST_RESTORE_DATABASES,
