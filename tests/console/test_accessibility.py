@@ -14,7 +14,7 @@ Made = dict[str, Any]
 _EMPTY = ("input", "br", "meta", "link", "img", "hr")
 _NAMED = ("aria-label", "aria-labelledby")
 _REFERENCES = ("aria-labelledby", "aria-describedby")
-_FIXED = {"what": "user"}
+FIXED = {"what": "user"}
 
 
 class Outline(HTMLParser):
@@ -76,7 +76,7 @@ class Outline(HTMLParser):
 
 def paths() -> list[str]:
     found = [path for method, path, _ in PAGES if method == "GET" and not path.endswith(".csv")]
-    known = {"instance_id", *_FIXED}
+    known = {"instance_id", *FIXED}
     return [
         path
         for path in found
@@ -88,7 +88,7 @@ def paths() -> list[str]:
 def test_pages_have_headings_labels_and_ids(
     visitor: Visitor, shared_cluster: Made, path: str
 ) -> None:
-    place = path.format(instance_id=shared_cluster["id"], **_FIXED)
+    place = path.format(instance_id=shared_cluster["id"], **FIXED)
     if path.endswith("/data"):
         password = requests.single()["password"]
         visitor.send(f"{place}/login", user="rwuser", password=password, database="admin")

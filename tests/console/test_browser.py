@@ -4,15 +4,19 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pymongo import MongoClient
 
-from tests import npm
-from tests.installation import Installation, until
+from tests import npm, requests
+from tests.backing_up import POLICY, backed_up
+from tests.console.test_accessibility import FIXED, paths
+from tests.installation import Installation, until, uri
 
 AXE = "4.10.3"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -120,20 +124,49 @@ def test_what_is_refused_is_said_in_the_apis_words(
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_an_instance_goes_back_to_a_moment(page: Page, installation: Installation) -> None:
+    name = f"back-{uuid.uuid4().hex[:6]}"
+    made = backed_up(installation, requests.single(name=name, backup_strategy=POLICY))
+    try:
+        with MongoClient[dict[str, Any]](uri(made)) as client:
+            goods = client.shop.goods
+            goods.insert_one({"_id": "before"})
+            written = datetime.now(UTC)
+            page.goto(f"/console/instances/{made['id']}/backups")
+            moment = page.get_by_label("Moment (UTC)")
+
+            def offered() -> bool:
+                page.reload()
+                if moment.count() == 0:
+                    return False
+                newest = datetime.fromisoformat(moment.input_value()).replace(tzinfo=UTC)
+                return newest > written
+
+            until("a moment after the write", offered, 90)
+            newest = datetime.fromisoformat(moment.input_value()).replace(tzinfo=UTC)
+            until("the next second", lambda: datetime.now(UTC) > newest + timedelta(seconds=2))
+            goods.insert_one({"_id": "after"})
+        page.get_by_role("button", name="Restore to it").click()
+        page.get_by_label(f"Replace all data of {name}").check()
+        page.get_by_role("button", name="Restore in place").click()
+        expect(page.locator("#job .status").first).to_have_text("Completed", timeout=PATIENCE)
+        with MongoClient[dict[str, Any]](uri(made)) as client:
+            assert [one["_id"] for one in client.shop.goods.find()] == ["before"]
+    finally:
+        installation.delete(made["id"])
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_hinders_anybody(page: Page, shared_cluster: dict[str, Any], scheme: Any) -> None:
+    """All pages in light colours, those with something of their own in dark ones."""
     axe = (npm.installed("axe-core", AXE) / "axe-core" / "axe.min.js").read_text()
     page.emulate_media(color_scheme=scheme)
-    place = f"/console/instances/{shared_cluster['id']}"
-    jobs = page.request.get("/console/jobs").text()
-    job = jobs.split('href="/console/jobs/', 1)[1].split('"', 1)[0]
-    for path in (
-        *("/console/login", "/console/instances", "/console/instances/new", "/console/jobs"),
-        *(place, f"{place}/connect", f"{place}/changes", f"{place}/changes/RestartInstance"),
-        f"/console/jobs/{job}",
-        "/console/nothing",
-    ):
-        page.goto(path)
+    known = {"instance_id": shared_cluster["id"]} | FIXED
+    dark = {"/instances", "/instances/{instance_id}", "/instances/{instance_id}/metrics"}
+    for path in ("/login", "/nothing", *paths()):
+        if scheme == "dark" and path not in dark:
+            continue
+        page.goto("/console" + path.format(**known))
         page.evaluate(axe)
         found = page.evaluate("axe.run()")["violations"]
         told = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
