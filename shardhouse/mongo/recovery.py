@@ -5,8 +5,8 @@ The server itself applies the oplog, as a secondary would: whatever an entry say
 oplog is brought to that moment, and a private mongod (`commandline.private_mongod`) that replays is
 started and ended. Another, which does not replay, is where these functions work:
 
-1. `top`, then `append` what was archived, or `cut` where the copy is newer than the moment. A copy
-   of a secondary that is to stay as it is needs none of this.
+1. `top`, then `append` what was archived, or `cut` where the copy is newer than the moment. To
+   append nothing matters as well: what the copied node had not yet marked as complete stays.
 2. Replay: the server answers when it is done.
 3. `verify`, then `found_anew`, and the files can be those of every member of the new set.
 

@@ -132,23 +132,15 @@ def replay(run: Run[Recovery]) -> None:
     def recover(group: Group) -> None:
         stored = sets[run.arguments.groups[group.id]]
         top = positions.parse(stored.top)
-        counts[group.name] = 0
-        if upto != top or not _is_whole(stored):
-            with private(run, group) as client:
-                since = _since(run, archive, stored)
-                counts[group.name] = recovery.append(client, since, top, upto)
+        with private(run, group) as client:
+            since = _since(run, archive, stored)
+            counts[group.name] = recovery.append(client, since, top, upto)
         with private(run, group, replay=True) as client:  # it answers when it has applied them
             if upto == top:
                 recovery.check_top(client, top)
         _report(run, counts, "entries")
 
     parallel_map(recover, run.instance.data_groups, _at_once(run))
-
-
-def _is_whole(stored: SetBackup) -> bool:
-    """Whether a replay keeps all of the copied oplog, as it is. Of a primary, which is copied where
-    a set has no other member, it drops what the primary had not yet marked as complete."""
-    return stored.type is not GroupType.SINGLE
 
 
 def verify(run: Run[Recovery]) -> None:
