@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+MONGOSH = "2.5.8"
+
 
 def installed(name: str, version: str) -> Path:
     """`node_modules` with this version of a package. Without npm the test is skipped."""

@@ -1,5 +1,7 @@
-"""`shardhouse instance`: create, list, show, delete, upgrade, uri; `restores` has clone."""
+"""`shardhouse instance`: create, list, show, connect, delete, upgrade, uri; `restores`: clone."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -221,6 +223,27 @@ def uri(
         output.print_json({"uri": address})
     else:
         print(address)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def connect(context: typer.Context, instance: Named, data_dir: DataDir = None) -> None:
+    """Open an instance in mongosh, which asks for the password of rwuser.
+
+    What follows the name goes to mongosh, for example --eval 'db.stats()'.
+    """
+    from shardhouse.cli.client import connect as log_in
+    from shardhouse.domain.uris import MASK
+
+    with log_in(data_dir) as client:
+        masked = uris.address(find(client, instance), client.credentials.data_dir, None)
+    address = masked.replace(f":{MASK}@", "@")
+    program = shutil.which("mongosh")
+    if program is None:
+        raise CliError(
+            "mongosh, MongoDB's shell, is not on the PATH. `npm install --global mongosh` brings "
+            f"it; or give any other client the address {masked}"
+        )
+    os.execv(program, [program, address, *context.args])  # noqa: S606 - no shell is wanted
 
 
 def find(client: "Client", name_or_id: str) -> Instance:

@@ -1,9 +1,11 @@
 """A user's journey with one instance, on a real service."""
 
+import os
 from typing import Any
 
 from pymongo import MongoClient
 
+from tests import npm
 from tests.cli.conftest import NAME, PASSWORD
 from tests.cli.program import Program
 
@@ -41,6 +43,15 @@ def test_the_address_works_and_is_masked_unless_asked(
         mongo["shop"]["things"].insert_one({"_id": 1})
         assert mongo["shop"]["things"].find_one() == {"_id": 1}
         assert mongo.admin.command("ping")["ok"] == 1
+
+
+def test_mongosh_is_opened_or_named(program: Program, instance: dict[str, Any]) -> None:
+    without = program.run("instance", "connect", NAME, PATH="/nowhere")
+    assert without.returncode == 1
+    assert "npm install --global mongosh" in without.stderr
+    programs = npm.installed("mongosh", npm.MONGOSH) / ".bin"
+    path = f"{programs}:{os.environ['PATH']}"
+    assert program.ok("instance", "connect", NAME, "--version", PATH=path).strip() == npm.MONGOSH
 
 
 def test_a_job_is_shown_with_its_steps(program: Program) -> None:

@@ -16,14 +16,13 @@ import pytest
 from tests import npm
 from tests.router.cluster import ADMIN, PASSWORD
 
-VERSION = "2.5.8"
 SCRIPT = Path(__file__).with_name("script.mongosh.js")
 
 
 @pytest.fixture(scope="session")
 def mongosh() -> Path:
     """The pinned shell, installed if it is not there yet."""
-    return npm.installed("mongosh", VERSION) / ".bin" / "mongosh"
+    return npm.installed("mongosh", npm.MONGOSH) / ".bin" / "mongosh"
 
 
 def run(shell: Path, port: int, *arguments: str, home: Path, **environment: str) -> str:
