@@ -24,14 +24,18 @@ def test_slow_operations_are_grouped_and_listed(
             with all_is_slow(installation, shared_replica):
                 for who in (7, 8):
                     list(orders.find({"who": who}))
-            until("the group", lambda: name in visitor.get(place, hours="1").text)
-            page = visitor.get(place, hours="1").text
+
+            def suggested() -> str | None:
+                page = visitor.get(place, hours="1").text
+                groups = [part for part in page.split("<section") if name in part]
+                return groups[0] if groups and "createIndex" in groups[0] else None
+
+            # The hidden member, whose data is looked at, may be a moment behind.
+            group = until("an index for the group", suggested)
         finally:
             orders.drop()
-    group = next(part for part in page.split("<section") if name in part)
     assert "<dt>Count</dt><dd>2</dd>" in group
     assert "COLLSCAN" in group
-    assert "createIndex" in group
     listed = visitor.get(f"{place}/list", hours="1", collection=name, type="QUERY")
     assert listed.text.count("<details>") == 2
     assert f"console.{name}" in listed.text

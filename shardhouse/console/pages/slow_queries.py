@@ -85,11 +85,10 @@ def hours_of(visit: Visit) -> str:
 
 def lines_body(hours: str, node_id: str, words: str, behind: str) -> Json:
     """What calls that read lines of logs have in common."""
-    now = datetime.now(UTC)
-    start = now - timedelta(hours=int(hours)) + timedelta(minutes=1)  # at most 31 days, to the end
+    end = datetime.now(UTC) + timedelta(minutes=1)  # calls know whole seconds, this one not yet
     return {
-        "start_time": f"{start:{_TIME}}",
-        "end_time": f"{now:{_TIME}}",
+        "start_time": f"{end - timedelta(hours=int(hours)):{_TIME}}",
+        "end_time": f"{end:{_TIME}}",
         "limit": PAGE,
         "line_num": behind,
         "node_id": node_id,
