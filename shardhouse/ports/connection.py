@@ -147,8 +147,10 @@ class Connection(HttpToolsProtocol):
         self._wait(None)
 
     def on_response_complete(self) -> None:
-        """What the application did not read of the body, nobody will."""
-        self.cycle.body = bytearray()
+        """What the application did not read of the body, nobody will. A client that has the whole
+        answer may have sent its next request before this is called: then that is the cycle."""
+        if self.cycle.response_complete:
+            self.cycle.body = bytearray()
         super().on_response_complete()
 
     # Time

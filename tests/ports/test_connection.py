@@ -82,6 +82,10 @@ def test_requests_sent_ahead_are_answered_in_order_but_not_without_end(port: int
     with Raw(port) as raw:
         raw.send(request() + request("/none"))
         assert [answer.status for answer in (raw.answer(), raw.answer()) if answer] == [200, 404]
+    with Raw(port) as raw:  # the end of the first answer costs the next request nothing
+        raw.send(request() + request("/read", "POST", Content_Length="5") + "whole")
+        answers = [raw.answer(), raw.answer()]
+        assert [answer.json().get("size") for answer in answers if answer] == [None, 5]
     with Raw(port) as raw:
         raw.send(request() * (limits.PIPELINED + 2))
         until("the connection to be closed", raw.closed)
