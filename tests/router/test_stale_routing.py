@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from bson import MinKey
 from pymongo import MongoClient
@@ -128,3 +131,27 @@ def test_what_another_router_dropped_can_be_dropped_again(root, db, known):
     assert db.c.count_documents({}) == 1
     root.drop_database(db.name)
     known.c.drop()
+
+
+def test_numbers_of_a_database_are_there_while_its_primary_moves(
+    root: MongoClient, db: Database
+) -> None:
+    """A shard that gives a database up calls every version stale for a moment."""
+    db.c.insert_many([{"n": number} for number in range(100)])
+    moved = threading.Event()
+
+    def ask() -> int:
+        asked = 0
+        while not moved.is_set():
+            assert db.command("dbStats")["objects"] >= 100  # both shards have some for a while
+            asked += 1
+        return asked
+
+    with ThreadPoolExecutor(3) as threads:
+        asking = [threads.submit(ask) for _ in range(3)]
+        try:
+            for shard in ("s1", "s0", "s1"):
+                root.admin.command("movePrimary", db.name, to=shard)
+        finally:
+            moved.set()
+    assert all(one.result() for one in asking)

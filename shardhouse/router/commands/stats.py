@@ -37,19 +37,23 @@ async def database(call: Call) -> raw.Document:
     """dbStats."""
     command = call.build("dbStats", 1)
     call.router.catalog.forget_database(call.db)
-    known = await call.router.catalog.database(call.db)
-    versions = database_version(known) if known else {}
     shards = [CONFIG] if call.db in ("admin", "config") else call.router.cluster.shards
-    replies = await asyncio.gather(
-        *(
-            call.run(
-                shard,
-                {**command, **(versions if known and shard == known.primary else {})},
-                attempts=READ_ATTEMPTS,
+
+    async def attempt(routing: Routing) -> list[Reply]:
+        known = routing.database
+        versions = database_version(known) if known else {}
+        return await asyncio.gather(
+            *(
+                call.run(
+                    shard,
+                    {**command, **(versions if known and shard == known.primary else {})},
+                    attempts=READ_ATTEMPTS,
+                )
+                for shard in shards
             )
-            for shard in shards
         )
-    )
+
+    replies = await call.routed(f"{call.db}.$cmd", attempt)
     each = [(reply.shard, raw.deep(reply.fields)) for reply in replies]
     sums = _summed([one for _, one in each], _DATABASE_SUMS)
     scale = next((one.get("scaleFactor", 1) for _, one in each), 1)
