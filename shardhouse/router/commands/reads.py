@@ -26,11 +26,12 @@ from shardhouse.router.commands.call import READ_ATTEMPTS, Call, at, at_home, ow
 from shardhouse.router.commands.cursors import opened
 from shardhouse.router.errors import CommandError, ShardReplyError, bad_value
 from shardhouse.router.transactions.merging import find_as_pipeline
-from shardhouse.router.upstream.client import Reply
+from shardhouse.router.upstream.client import Reply, StaleRoutingError
 from shardhouse.router.upstream.encoder import ClusterCursorId, DirectCursorId, has_change_stream
 from shardhouse.router.wire import raw
 
 SHARDED_VIEW = 169
+SHARD_NOT_FOUND = 70
 """The collection is a view of a sharded one: its shard cannot resolve it alone."""
 
 _MOST = 2**63 - 1
@@ -339,8 +340,16 @@ async def through_cluster(
     read = candidates if "clusterFind" in command and routing.table else call.router.cluster.shards
     await snapshots.settle(call, command.get("readConcern"), read)
     shard = random.choice(candidates)  # noqa: S311 spreads load
-    attempts = READ_ATTEMPTS if _only_reads(command) else 1
-    reply = await call.run(shard, command, sequences=sequences, attempts=attempts)
+    only_reads = _only_reads(command)
+    try:
+        reply = await call.run(
+            shard, command, sequences=sequences, attempts=READ_ATTEMPTS if only_reads else 1
+        )
+    except ShardReplyError as error:
+        # A shard that acts as a mongos may not have heard yet that another one came or left.
+        if error.code == SHARD_NOT_FOUND and only_reads:
+            raise StaleRoutingError(error.reply) from None
+        raise
     call.shards = tuple(candidates)
     return reply
 
