@@ -208,10 +208,10 @@ class Client:
         ]
         return found
 
-    def revoke(self) -> None:
-        """End the token. Raises RefusalError, UnreachableError."""
+    def revoke(self, token: str) -> None:
+        """End a token, as who holds it. Raises RefusalError, UnreachableError."""
         url = f"{self.credentials.auth_url}/v3/auth/tokens"
-        self._send("DELETE", url, None, None, self._token, {"X-Subject-Token": self._token})
+        self._send("DELETE", url, None, None, token, {"X-Subject-Token": token})
 
     @property
     def _token(self) -> str:
