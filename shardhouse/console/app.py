@@ -35,6 +35,8 @@ from shardhouse.console.session import PATH, Session
 from shardhouse.console.table import PAGES
 from shardhouse.console.visit import Answer, File, LoggedIn, Moved, Page, Visit
 from shardhouse.errors import ApiError, ShardhouseError
+from shardhouse.iam.clock import utc_now
+from shardhouse.iam.throttle import Throttle
 from shardhouse.settings import Settings
 from shardhouse.store.vault import Vault
 
@@ -69,6 +71,7 @@ class Console:
         self._iam = iam
         self._dds = dds
         self._templates: Environment = rendering.environment()
+        self._throttle = Throttle(utc_now)
         self._limiters = {name: CapacityLimiter(most) for name, most in THREADS.items()}
         folder = os.path.join(os.path.dirname(__file__), "static")
         routes = [
@@ -113,7 +116,17 @@ class Console:
             def answered() -> Response:
                 with self._client(request, known) as client:
                     login = self._database_login(request, known)
-                    visit = Visit(known, client, request.path_params, query, last, form, login)
+                    visit = Visit(
+                        known,
+                        client,
+                        self._throttle,
+                        _source(request)[0],
+                        request.path_params,
+                        query,
+                        last,
+                        form,
+                        login,
+                    )
                     try:
                         return self._response(request, known, handler(visit))
                     except RefusalError as error:
@@ -135,8 +148,9 @@ class Console:
         return await anyio.to_thread.run_sync(work, limiter=self._limiters[threads])
 
     def _client(self, request: Request, known: Session | None, **who: str) -> Client:
-        source = (request.client.host, request.client.port) if request.client else ("", 0)
-        transport = InProcess(self._iam, self._dds, httpx.URL(self._settings.iam_url()), source)
+        transport = InProcess(
+            self._iam, self._dds, httpx.URL(self._settings.iam_url()), _source(request)
+        )
         credentials = Credentials(
             auth_url=IAM_URL,
             user=known.user if known else who["user"],
@@ -307,6 +321,11 @@ class BesideConsole:
         path = scope.get("path", "")
         app = self._console if path == PATH or path.startswith(f"{PATH}/") else self._dds
         await app(scope, receive, send)
+
+
+def _source(request: Request) -> tuple[str, int]:
+    """Address and port of the person's browser."""
+    return (request.client.host, request.client.port) if request.client else ("", 0)
 
 
 def _csrf_field(known: Session | None) -> Markup:
