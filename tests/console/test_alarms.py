@@ -41,9 +41,10 @@ def test_a_rule_is_made_switched_off_and_deleted(
     assert f'<option value="{node["id"]}" selected>' in page
     assert 'value="mongo026_repl_lag"' in page
     wanted = {"resource": node["id"], "metric_name": "mongo031_cpu_usage", **own}
-    answer = visitor.send("/alarms/new", value="much", **wanted)
-    assert answer.status_code == 400
-    assert "value: a number is expected" in alerts(answer)[0]
+    for value in ("much", "inf", "nan"):
+        answer = visitor.send("/alarms/new", value=value, **wanted)
+        assert answer.status_code == 400
+        assert "value: a number is expected" in alerts(answer)[0]
     answer = visitor.send("/alarms/new", filter="median", **wanted)
     assert answer.status_code == 400
     assert "ces.0014" in alerts(answer)[0]

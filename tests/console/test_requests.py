@@ -38,7 +38,9 @@ def api(answer: Callable[[Request], Response]) -> Starlette:
     async def answered(request: Request) -> Response:
         return answer(request)
 
-    return Starlette(routes=[Route("/{path:path}", answered, methods=["GET", "POST", "DELETE"])])
+    return Starlette(
+        routes=[Route("/{path:path}", answered, methods=["GET", "POST", "PUT", "DELETE"])]
+    )
 
 
 def nothing(_request: Request) -> Response:
@@ -198,6 +200,31 @@ def test_logins_do_not_keep_pages_waiting() -> None:
     status, statuses = anyio.run(run)
     assert status == 200
     assert set(statuses) == {401}
+
+
+def test_odd_input_is_no_failure() -> None:
+    def none(_request: Request) -> Response:
+        return JSONResponse({"events": [], "instances": [], "total_count": 0})
+
+    (answer,) = asked(("GET", f"/events?offset={'1' * 5000}", {}), dds=none)
+    assert answer.status_code == 200
+
+
+def test_what_is_typed_stays_one_part_of_a_path() -> None:
+    seen: list[bytes] = []
+
+    def iam(request: Request) -> Response:
+        seen.append(request.scope["raw_path"])
+        return nothing(request)
+
+    form = {"role_target": "projects/../domains", "role_user": "a/b", "role_name": ".."}
+    asked(
+        ("POST", "/access/roles", {"data": form}),
+        ("POST", "/alarms/a%3Fb/delete", {"data": {"x": ""}}),
+        iam=iam,
+    )
+    assert seen[0] == b"/v3/projects/..%2Fdomains/users/a%2Fb/roles/%2E%2E"
+    assert b"/V1.0/p/alarms/a%3Fb" in seen
 
 
 def test_changing_the_project_ends_the_former_token() -> None:

@@ -1,9 +1,11 @@
 """Alarm rules of Cloud Eye: on metrics of nodes and clusters, and what values make of them."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shardhouse.client.api import segment
 from shardhouse.client.errors import RefusalError
 from shardhouse.console.forms import Field
 from shardhouse.console.session import PATH
@@ -301,7 +303,9 @@ def _number(typed: Mapping[str, str], name: str) -> float:
     try:
         number = float(typed[name])
     except ValueError:
-        raise RefusalError(400, "", f"{name}: a number is expected, got {typed[name]}.") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise RefusalError(400, "", f"{name}: a number is expected, got {typed[name]}.")
     return int(number) if number.is_integer() else number
 
 
@@ -310,4 +314,4 @@ def _root(visit: Visit) -> str:
 
 
 def _path(visit: Visit) -> str:
-    return f"{_root(visit)}/{visit.path['alarm_id']}"
+    return f"{_root(visit)}/{segment(visit.path['alarm_id'])}"
