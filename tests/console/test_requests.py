@@ -33,6 +33,18 @@ LOGIN = {
     },
 }
 
+INSTANCE = {
+    "id": "i",
+    "name": "one",
+    "mode": "ReplicaSet",
+    "status": "normal",
+    "actions": [],
+    "db_user_name": "rwuser",
+    "groups": [
+        {"type": "replica", "nodes": [{"id": "n", "name": "node", "role": "Primary", "host": "h"}]}
+    ],
+}
+
 
 def api(answer: Callable[[Request], Response]) -> Starlette:
     async def answered(request: Request) -> Response:
@@ -225,6 +237,24 @@ def test_what_is_typed_stays_one_part_of_a_path() -> None:
     )
     assert seen[0] == b"/v3/projects/..%2Fdomains/users/a%2Fb/roles/%2E%2E"
     assert b"/V1.0/p/alarms/a%3Fb" in seen
+
+
+@pytest.mark.parametrize(
+    "tab", ["users", "logs", "slow-queries", "slow-queries/list", "operations"]
+)
+def test_what_is_refused_is_not_shown_as_nothing(tab: str) -> None:
+    def dds(request: Request) -> Response:
+        if request.url.path.endswith("/instances"):
+            return JSONResponse({"instances": [INSTANCE], "total_count": 1})
+        if request.url.path.endswith("-desensitization/status"):
+            return JSONResponse({"status": "on"})
+        return JSONResponse({"error_msg": "It is forbidden."}, 403)
+
+    (answer,) = asked(("GET", f"/instances/i/{tab}", {}), dds=dds)
+    assert (answer.status_code, answer.text.count("It is forbidden.")) == (200, 1)
+    assert 'class="empty"' not in answer.text
+    assert "0 slow" not in answer.text
+    assert "<th>Roles</th>" not in answer.text
 
 
 def test_changing_the_project_ends_the_former_token() -> None:

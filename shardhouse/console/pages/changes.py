@@ -79,7 +79,7 @@ def _call(visit: Visit, instance: Json) -> Call:
 def _form(visit: Visit, instance: Json, call: Call, error: RefusalError | None = None) -> Page:
     known = _known(visit, instance)
     fields = [known[part] for part in call.path_parameters if part == "node_id"]
-    fields += forms.of_call(call, known, {**visit.query, **visit.form})
+    fields += forms.of_call(call, known, {**visit.query, **visit.form}, visit.choices)
     return Page(
         "change.html",
         call.summary.removesuffix("."),

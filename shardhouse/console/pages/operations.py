@@ -35,11 +35,14 @@ def listed(visit: Visit) -> Answer:
     wanted = visit.query.get("node", "")
     idle = bool(visit.query.get("idle"))
     filters = {name: visit.query.get(name, "") for name in _FILTERS}
-    rows, problems = [], []
+    rows, problems, full = [], [], []
     for node in nodes:
         if wanted in ("", node["id"]):
             try:
-                rows += [{**one, "node": node} for one in _sessions(visit, node, filters)]
+                found_there, count = _sessions(visit, node, filters)
+                rows += [{**one, "node": node} for one in found_there]
+                if count > len(found_there):
+                    full.append(node["name"])
             except RefusalError as error:
                 problems.append(f"{node['name']}: {error.message}")
     rows = [one for one in rows if idle or one["active"]]
@@ -50,6 +53,8 @@ def listed(visit: Visit) -> Answer:
         found,
         sessions=rows,
         problems="\n".join(problems),
+        full=full,
+        most=MOST,
         nodes=nodes,
         wanted=wanted,
         filters=filters,
@@ -142,12 +147,11 @@ def _fields(visit: Visit) -> list[Field]:
     return [known.get(name, one) for name, one in asked.items()]
 
 
-def _sessions(visit: Visit, node: Json, filters: dict[str, str]) -> list[Json]:
+def _sessions(visit: Visit, node: Json, filters: dict[str, str]) -> tuple[list[Json], int]:
+    """The sessions that are shown of a node, and how many there are."""
     params = {name: value for name, value in filters.items() if value} | {"limit": str(MOST)}
-    found: list[Json] = visit.client.call(LIST_SESSIONS, {"node_id": node["id"]}, {}, params)[
-        "sessions"
-    ]
-    return found
+    found = visit.client.call(LIST_SESSIONS, {"node_id": node["id"]}, {}, params)
+    return found["sessions"], found["total_count"]
 
 
 def _path(visit: Visit) -> dict[str, str]:

@@ -25,7 +25,7 @@ def advised(visit: Visit) -> Answer:
     try:
         advice, problem = visit.client.call(SHOW_ADVICE, path, {}, params), ""
     except RefusalError as error:
-        advice, problem = {"findings": [], "slow_operations": 0, "not_judged": []}, error.message
+        advice, problem = {"findings": [], "not_judged": []}, error.message
     findings = advice["findings"]
     return one_instance.page(
         "slow_queries.html",
@@ -35,7 +35,7 @@ def advised(visit: Visit) -> Answer:
         hours=hours,
         choices=HOURS,
         problem=problem,
-        total=advice["slow_operations"],
+        total=advice.get("slow_operations"),
         not_judged=advice["not_judged"],
         queries=[one for one in findings if one["kind"] == Kind.SLOW_QUERY],
         others=[one for one in findings if one["kind"] != Kind.SLOW_QUERY],
