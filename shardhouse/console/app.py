@@ -28,9 +28,10 @@ from shardhouse.api.bodies import ANONYMOUS_BODY_LIMIT, BODY_LIMIT, LargeBodies,
 from shardhouse.client.api import Client
 from shardhouse.client.credentials import Credentials
 from shardhouse.client.errors import RefusalError
-from shardhouse.console import database_login, rendering, session
+from shardhouse.console import database_login, notices, rendering, session
 from shardhouse.console.database_login import DatabaseLogin
 from shardhouse.console.in_process import IAM_URL, InProcess
+from shardhouse.console.notices import Notice
 from shardhouse.console.session import PATH, Session
 from shardhouse.console.table import PAGES
 from shardhouse.console.visit import Answer, File, LoggedIn, Moved, Page, Visit
@@ -45,7 +46,6 @@ from shardhouse.store.vault import Vault
 THREADS = {"pages": 8, "logins": 2, "data": 3}
 MOST_FIELDS = 10_000
 """Of a form."""
-NOTICE = "notice"
 log = structlog.get_logger()
 _HEADERS = {
     "Content-Security-Policy": (
@@ -167,32 +167,41 @@ class Console:
     def _response(self, request: Request, known: Session | None, answer: Answer) -> Response:
         match answer:
             case Moved():
-                query = f"?{urlencode({NOTICE: answer.notice})}" if answer.notice else ""
-                response: Response = RedirectResponse(answer.to + query, 303)
+                response: Response = RedirectResponse(answer.to, 303)
+                said = Notice(answer.notice, answer.refused)
+                if known and said:
+                    notices.write(response, said, self._vault, known, secure=_is_secure(request))
             case LoggedIn():
                 response = RedirectResponse(answer.to, 303)
                 instance_id = request.path_params["instance_id"]
-                if known is None or answer.login is None:
-                    database_login.end(response, instance_id)
-                else:
-                    secure = request.url.scheme == "https"
+                if known and answer.login:
                     database_login.write(
-                        response, answer.login, self._vault, known, instance_id, secure=secure
+                        response,
+                        answer.login,
+                        self._vault,
+                        known,
+                        instance_id,
+                        secure=_is_secure(request),
                     )
+                else:
+                    database_login.end(response, instance_id)
             case File():
                 response = Response(answer.text, media_type=answer.media_type)
                 name = quote(answer.name)
                 response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
             case Page():
+                notice = notices.read(request, self._vault, known) if known else Notice()
                 text = self._templates.get_template(answer.template).render(
                     session=known,
                     csrf=partial(_csrf_field, known),
                     title=answer.title,
                     place=request.url.path,
-                    notice=request.query_params.get(NOTICE, ""),
+                    notice=notice,
                     **answer.shown,
                 )
                 response = Response(text, answer.status, media_type="text/html")
+                if notice:
+                    notices.end(response)
         response.headers.update(_HEADERS)
         return response
 
@@ -306,7 +315,7 @@ class Console:
         return await self._in_thread(answered, "pages")
 
     def _keep(self, request: Request, response: Response, known: Session) -> None:
-        session.write(response, known, self._vault, secure=request.url.scheme == "https")
+        session.write(response, known, self._vault, secure=_is_secure(request))
 
 
 class BesideConsole:
@@ -347,6 +356,11 @@ async def _form(request: Request, limit: int) -> dict[str, list[str]]:
 def _is_own(request: Request, form: dict[str, list[str]], known: Session) -> bool:
     """Whether a form comes from a page of this session."""
     return _same_origin(request) and form.get("csrf", [""])[-1] == known.csrf
+
+
+def _is_secure(request: Request) -> bool:
+    """Whether cookies of the answer are never to be sent in clear."""
+    return request.url.scheme == "https"
 
 
 def _same_origin(request: Request) -> bool:

@@ -50,10 +50,12 @@ class Page:
 
 @dataclass(frozen=True)
 class Moved:
-    """Where the browser goes on, and what the page there says first."""
+    """Where the browser goes on, and what the page there says first: what was done, what was
+    `refused`."""
 
     to: str
     notice: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True)

@@ -84,10 +84,13 @@ def test_an_instance_is_created_and_deleted(installation: Installation, visitor:
     place = answer.url.path.removeprefix("/console")
     until("it to be normal", lambda: 'good">normal' in visitor.get(place).text, 60)
     assert name in visitor.get("/jobs").text
-    answer = visitor.send(
-        "/instances/together", action="delete", instance=[place.rsplit("/", 1)[1], "0" * 32]
-    )
+    chosen: dict[str, Any] = {"action": "delete", "instance": [place.rsplit("/", 1)[1], "0" * 32]}
+    assert f"<li>{name}<" in visitor.send("/instances/together", **chosen).text
+    assert visitor.get(place).status_code == 200
+    answer = visitor.send("/instances/together", sure="1", **chosen)
     assert "Asked for 1 of 2 instances." in answer.text
+    assert len(alerts(answer)) == 1
+    assert "Asked for" not in visitor.get("/instances").text
     assert visitor.get(place).status_code == 404
 
 

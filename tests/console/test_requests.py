@@ -72,12 +72,12 @@ def asked(
     somebody = session.started(LOGIN)
     kept = Response()
     session.write(kept, somebody, VAULT, secure=False)
-    cookie = kept.headers["set-cookie"].split(";")[0] if known else ""
+    name, _, value = kept.headers["set-cookie"].split(";")[0].partition("=")
 
     async def run() -> list[httpx.Response]:
         transport = httpx.ASGITransport(console.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(
-            transport=transport, base_url=PLACE, headers={"Cookie": cookie}
+            transport=transport, base_url=PLACE, cookies={name: value} if known else {}
         ) as client:
             answers = []
             for method, path, more in requests:
@@ -255,6 +255,29 @@ def test_what_is_refused_is_not_shown_as_nothing(tab: str) -> None:
     assert 'class="empty"' not in answer.text
     assert "0 slow" not in answer.text
     assert "<th>Roles</th>" not in answer.text
+
+
+def test_a_notice_is_said_once_and_nobody_else_s() -> None:
+    def dds(request: Request) -> Response:
+        if request.method == "GET":
+            return JSONResponse({"instances": [], "total_count": 0})
+        return JSONResponse({"error_msg": "No " + "x" * 3000}, 403)
+
+    form = {"action": "back up", "instance": ["i", "j"]}
+    answers = asked(
+        ("GET", "/instances?notice=forged", {}),
+        ("POST", "/instances/together", {"data": form}),
+        ("GET", "/instances", {"headers": {"Sec-Fetch-Dest": "empty"}}),
+        ("GET", "/instances", {}),
+        ("GET", "/instances", {}),
+        dds=dds,
+    )
+    assert "forged" not in answers[0].text
+    assert answers[1].headers["Location"] == "/console/instances"
+    assert len(answers[1].headers["Set-Cookie"]) < 4096
+    said = ["Asked for 0 of 2 instances." in one.text for one in answers[2:]]
+    assert said == [False, True, False]
+    assert "No xxx" in answers[3].text
 
 
 def test_changing_the_project_ends_the_former_token() -> None:

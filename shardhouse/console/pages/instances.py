@@ -15,6 +15,7 @@ from shardhouse.contract.changes import RESTART, SWITCH_PRIMARY
 from shardhouse.contract.instances import DELETE_INSTANCE
 
 _FILTERS = ("name", "mode", "status")
+_HARMFUL = ("restart", "delete")
 _COLUMNS = ("name", "id", "mode", "status", "version", "engine_version", "port", "created")
 Json = dict[str, Any]
 
@@ -43,8 +44,13 @@ def exported(visit: Visit) -> Answer:
 
 
 def changed_together(visit: Visit) -> Answer:
-    """The same change of several instances: a refusal of one does not keep the others from it."""
+    """The same change of several instances: a refusal of one does not keep the others from it. What
+    does harm is asked once more."""
     chosen, action = visit.choices.get("instance", ()), visit.form.get("action", "")
+    if chosen and action in _HARMFUL and "sure" not in visit.form:
+        names = {one["id"]: one["name"] for one in visit.client.instances()}
+        shown = {"action": action, "chosen": [(one, names.get(one, one)) for one in chosen]}
+        return Page("instances_sure.html", f"{action.capitalize()} instances", shown)
     problems = []
     for instance_id in chosen:
         try:
@@ -52,7 +58,7 @@ def changed_together(visit: Visit) -> Answer:
         except RefusalError as error:
             problems.append(error.message)
     words = f"Asked for {len(chosen) - len(problems)} of {len(chosen)} instances."
-    return Moved(f"{PATH}/instances", "\n".join([words, *problems]))
+    return Moved(f"{PATH}/instances", words, "\n".join(problems))
 
 
 def shown(visit: Visit) -> Answer:

@@ -76,8 +76,9 @@ def killed(visit: Visit) -> Answer:
             visit.client.call(KILL_SESSIONS, {"node_id": node_id}, body, {})
         except RefusalError as error:
             problems.append(error.message)
-    words = "\n".join(problems) or f"Ended: {len(pairs)}."
-    return Moved(f"{PATH}/instances/{visit.instance_id}/operations", words)
+    words = "" if problems else f"Ended: {len(pairs)}."
+    place = f"{PATH}/instances/{visit.instance_id}/operations"
+    return Moved(place, words, "\n".join(problems))
 
 
 def rules(visit: Visit) -> Answer:
