@@ -208,7 +208,7 @@ class Console:
     def _failed(
         self, request: Request, known: Session | None, error: ShardhouseError, status: int
     ) -> Response:
-        page = Page("error.html", "It did not work", {"message": error.message}, status)
+        page = Page("error.html", "The request failed", {"message": error.message}, status)
         return self._response(request, known, page)
 
     def _refused(self, request: Request, known: Session | None) -> Response:

@@ -68,7 +68,7 @@ def test_a_cluster_is_created_scaled_and_outlives_a_primary(
     page.get_by_role("link", name="Create an instance").click()
     page.get_by_label("Name").fill(name)
     page.get_by_label("Mode").select_option("single")
-    expect(page.locator("#cost")).to_contain_text("It takes 1 nodes")
+    expect(page.locator("#cost")).to_contain_text("It takes 1 node ")
     expect(page.get_by_label("Name")).to_have_value(name)
     page.get_by_label("Mode").select_option("sharding")
     expect(page.locator("#cost")).to_contain_text("It takes 11 nodes")

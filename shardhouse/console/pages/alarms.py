@@ -7,6 +7,7 @@ from typing import Any
 
 from shardhouse.client.api import segment
 from shardhouse.client.errors import RefusalError
+from shardhouse.console import one_instance
 from shardhouse.console.forms import Field
 from shardhouse.console.session import PATH
 from shardhouse.console.visit import Answer, Moved, Page, Visit
@@ -112,7 +113,7 @@ def created(visit: Visit) -> Answer:
     if "again" in visit.form:
         return _form(visit, typed)
     try:
-        instance = _instance(visit, typed.get("instance_id", ""))
+        instance = one_instance.of_id(visit, typed.get("instance_id", ""))
         resource = _resource(instance, typed["resource"])
         condition = {
             "filter": typed["filter"],
@@ -131,7 +132,7 @@ def created(visit: Visit) -> Answer:
 
 def basic(visit: Visit) -> Answer:
     """The few rules that most people want are made for an instance, as far as there are none."""
-    instance = _instance(visit, visit.form.get("instance_id", ""))
+    instance = one_instance.of_id(visit, visit.form.get("instance_id", ""))
     existing = {
         (rule["metric"]["metric_name"], frozenset(one["value"] for one in _about(rule)))
         for rule in _rules(visit)
@@ -155,7 +156,9 @@ def basic(visit: Visit) -> Answer:
             name = f"{resource.name} {_metric_name(metric)}"
             _create(visit, name, resource, metric, condition, level)
             made += 1
-    return Moved(f"{PATH}/alarms", f"{made} rules are made for {instance['name']}.")
+    return Moved(
+        f"{PATH}/alarms", f"{made} rule{'' if made == 1 else 's'} made for {instance['name']}."
+    )
 
 
 def switched(visit: Visit) -> Answer:
@@ -176,7 +179,7 @@ def _form(visit: Visit, typed: Mapping[str, str], error: RefusalError | None = N
     if not instances:
         raise RefusalError(404, "", "There are no instances in this project.")
     chosen = typed.get("instance_id") or instances[0][0]
-    resources = _resources(_instance(visit, chosen))
+    resources = _resources(one_instance.of_id(visit, chosen))
     resource = next((one for one in resources if one.id == typed["resource"]), resources[0])
     named = {
         "instance_id": ("Instance", instances),
@@ -252,13 +255,6 @@ def _rules(visit: Visit) -> Iterator[Json]:
         if found["meta_data"]["count"] < PAGE:
             return
         params["start"] = found["meta_data"]["marker"]
-
-
-def _instance(visit: Visit, instance_id: str) -> Json:
-    found = next(visit.client.instances(id=instance_id), None) if instance_id else None
-    if found is None:
-        raise RefusalError(404, "", f"There is no instance {instance_id} in this project.")
-    return found
 
 
 def _resource(instance: Json, resource_id: str) -> _Resource:

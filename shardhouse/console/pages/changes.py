@@ -47,7 +47,7 @@ def made(visit: Visit) -> Answer:
         return _form(visit, found, call, error)
     if "job_id" in answer:
         return Moved(f"{PATH}/jobs/{answer['job_id']}")
-    return Moved(f"{PATH}/instances/{found['id']}", f"Done: {call.summary}")
+    return Moved(f"{PATH}/instances/{found['id']}", f"Accepted: {call.summary}")
 
 
 def _offered(instance: Json) -> Iterator[tuple[str, list[Call]]]:

@@ -13,9 +13,12 @@ from shardhouse.console.visit import Answer, File, Moved, Page, Visit
 from shardhouse.contract.backups import CREATE_BACKUP
 from shardhouse.contract.changes import RESTART, SWITCH_PRIMARY
 from shardhouse.contract.instances import DELETE_INSTANCE
+from shardhouse.domain.model import Status
 
 _FILTERS = ("name", "mode", "status")
 _HARMFUL = ("restart", "delete")
+#: What an instance can be; the other words are of nodes, and of those that are gone.
+_STATUSES = ["", *(one for one in Status if not one.at_work and one is not Status.DELETED)]
 _COLUMNS = ("name", "id", "mode", "status", "version", "engine_version", "port", "created")
 Json = dict[str, Any]
 
@@ -28,7 +31,7 @@ def first(_visit: Visit) -> Answer:
 def listed(visit: Visit) -> Answer:
     """The table of all instances."""
     filters = {name: visit.query.get(name, "") for name in _FILTERS}
-    shown = {"instances": _found(visit), "filters": filters}
+    shown = {"instances": _found(visit), "filters": filters, "statuses": _STATUSES}
     return Page("instances.html", "Instances", shown)
 
 

@@ -26,6 +26,7 @@ MOST = 100
 """Sessions that are shown of a node."""
 _FILTERS = ("type", "namespace", "plan_summary")
 _DELETE = "delete"
+_CHANGED = {ENABLE: "enabled", DISABLE: "disabled", _DELETE: "deleted"}
 
 
 def listed(visit: Visit) -> Answer:
@@ -106,7 +107,7 @@ def rules_changed(visit: Visit) -> Answer:
             visit.client.call(SWITCH_RULES, _path(visit), {"ids": ids, "action": action}, {})
     except RefusalError as error:
         return _rules(visit, error)
-    return Moved(_place(visit), f"Done: {action}.")
+    return Moved(_place(visit), f"Rules {_CHANGED[action]}: {len(ids)}.")
 
 
 def _rules(visit: Visit, error: RefusalError | None = None) -> Page:

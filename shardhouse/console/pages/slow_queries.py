@@ -5,6 +5,7 @@ from typing import Any
 
 from shardhouse.client.errors import RefusalError
 from shardhouse.console import one_instance
+from shardhouse.console.rendering import api_time
 from shardhouse.console.visit import Answer, Visit
 from shardhouse.contract.advice import SHOW_ADVICE, Kind
 from shardhouse.contract.logs import LIST_SLOW_LINES, OPERATIONS
@@ -13,7 +14,6 @@ Json = dict[str, Any]
 HOURS = ("1", "6", "24", "168", "744")
 """Choices; the last one is all that logs keep."""
 PAGE = 100
-_TIME = "%Y-%m-%dT%H:%M:%S+0000"
 
 
 def advised(visit: Visit) -> Answer:
@@ -88,8 +88,8 @@ def lines_body(hours: str, node_id: str, words: str, behind: str) -> Json:
     now = datetime.now(UTC)
     start = now - timedelta(hours=int(hours)) + timedelta(minutes=1)  # at most 31 days, to the end
     return {
-        "start_time": f"{start:{_TIME}}",
-        "end_time": f"{now:{_TIME}}",
+        "start_time": api_time(start),
+        "end_time": api_time(now),
         "limit": PAGE,
         "line_num": behind,
         "node_id": node_id,
