@@ -74,8 +74,9 @@ def test_the_basic_set_is_made_once(
     installation: Installation, visitor: Visitor, shared_replica: Made
 ) -> None:
     own = {"instance_id": shared_replica["id"]}
-    assert "15 rules made" in visitor.send("/alarms/basic", **own).text
-    assert "0 rules made" in visitor.send("/alarms/basic", **own).text
+    made_for = f"Rules made for {shared_replica['name']}"
+    assert f"{made_for}: 15." in visitor.send("/alarms/basic", **own).text
+    assert f"{made_for}: 0." in visitor.send("/alarms/basic", **own).text
     made = rules(installation).json()["metric_alarms"]
     about = {(one["metric"]["metric_name"], one["alarm_name"]) for one in made}
     assert len(about) == 15

@@ -280,6 +280,40 @@ def test_a_notice_is_said_once_and_nobody_else_s() -> None:
     assert "No xxx" in answers[3].text
 
 
+def test_a_moment_to_restore_to_is_in_utc() -> None:
+    def dds(_request: Request) -> Response:
+        return JSONResponse({"instances": [INSTANCE], "total_count": 1})
+
+    place = "/restore?instance_id=i&at=2026-03-01T12:30:00"
+    first, second = asked(("GET", place, {}), ("GET", f"{place}%2B02:00", {}), dds=dds)
+    assert "one as it was at 2026-03-01 12:30:00 UTC" in first.text
+    assert second.status_code == 400
+    assert "in UTC" in second.text
+
+
+def test_jobs_lead_to_instances_that_are_there() -> None:
+    def dds(request: Request) -> Response:
+        if request.url.path.endswith("/instances"):
+            return JSONResponse({"instances": [INSTANCE], "total_count": 1})
+        jobs = [
+            {
+                "id": f"job-{one}",
+                "name": "DeleteInstance",
+                "instance_id": one,
+                "instance_name": f"name-{one}",
+                "status": "Failed",
+                **dict.fromkeys(("progress", "created_at", "ended_at", "fail_reason"), ""),
+            }
+            for one in ("i", "gone")
+        ]
+        return JSONResponse({"jobs": jobs, "total_count": 2})
+
+    (answer,) = asked(("GET", "/jobs", {}), dds=dds)
+    assert 'href="/console/instances/i">name-i<' in answer.text
+    assert "name-gone" in answer.text
+    assert 'href="/console/instances/gone"' not in answer.text
+
+
 def test_changing_the_project_ends_the_former_token() -> None:
     ended: list[str] = []
 

@@ -156,9 +156,7 @@ def basic(visit: Visit) -> Answer:
             name = f"{resource.name} {_metric_name(metric)}"
             _create(visit, name, resource, metric, condition, level)
             made += 1
-    return Moved(
-        f"{PATH}/alarms", f"{made} rule{'' if made == 1 else 's'} made for {instance['name']}."
-    )
+    return Moved(f"{PATH}/alarms", f"Rules made for {instance['name']}: {made}.")
 
 
 def switched(visit: Visit) -> Answer:
