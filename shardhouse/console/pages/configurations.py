@@ -66,7 +66,7 @@ def created(visit: Visit) -> Answer:
     """A new template; the form again, with what is wrong, if it is refused."""
     body = forms.body_of(CREATE_CONFIGURATION, visit.choices)
     if body.get("entity_id"):
-        del body["datastore"]  # the entity's
+        body.pop("datastore", None)  # the entity's
     try:
         answer = visit.client.call(CREATE_CONFIGURATION, {}, body, {})
     except RefusalError as error:
