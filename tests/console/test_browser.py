@@ -120,6 +120,7 @@ def test_what_is_refused_is_said_in_the_apis_words(
     expect(page.get_by_role("alert")).to_contain_text("DBS.")
     page.goto(f"/console/instances/{shared_replica['id']}/changes")
     page.locator("a[href$='/UpdateInstanceName']").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
 
