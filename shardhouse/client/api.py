@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -98,7 +98,8 @@ class Client:
         """One call of the contract; `path` has the variable parts but the project. Raises
         RefusalError, UnreachableError."""
         root = "{0.scheme}://{0.netloc}".format(urlsplit(self.dds_url))
-        place = call.path.format(project_id=self.project_id, **path)
+        parts = {name: segment(value) for name, value in path.items()}
+        place = call.path.format(project_id=self.project_id, **parts)
         return self._json(
             self._send(call.method, root + place, body or None, params or None, self._token)
         )
@@ -110,7 +111,8 @@ class Client:
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """One IAM call; `path` starts with its version. Raises RefusalError, UnreachableError."""
+        """One IAM call; `path` starts with its version, what others gave in it is a `segment`.
+        Raises RefusalError, UnreachableError."""
         url = f"{self.credentials.auth_url}/{path}"
         return self._json(self._send(method, url, body, params, self._token))
 
@@ -208,10 +210,10 @@ class Client:
         ]
         return found
 
-    def revoke(self) -> None:
-        """End the token. Raises RefusalError, UnreachableError."""
+    def revoke(self, token: str) -> None:
+        """End a token, as who holds it. Raises RefusalError, UnreachableError."""
         url = f"{self.credentials.auth_url}/v3/auth/tokens"
-        self._send("DELETE", url, None, None, self._token, {"X-Subject-Token": self._token})
+        self._send("DELETE", url, None, None, token, {"X-Subject-Token": token})
 
     @property
     def _token(self) -> str:
@@ -285,6 +287,11 @@ class Client:
                 "JSON object. Is this the address of a Shardhouse API?"
             )
         return content
+
+
+def segment(value: str) -> str:
+    """A value as one part of a path; dots alone would mean another path."""
+    return quote(value, safe="") if value.strip(".") else "%2E" * len(value)
 
 
 def _refusal(answer: httpx.Response) -> RefusalError:

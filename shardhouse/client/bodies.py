@@ -1,7 +1,8 @@
 """Request bodies made of what people type."""
 
 import json
-from typing import Any
+import math
+from typing import Any, NoReturn
 
 from shardhouse.contract.reference import FieldReference
 
@@ -19,6 +20,16 @@ def _value(text: str, kind: str) -> Any:
     if kind == "string":
         return text
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.loads(text, parse_float=_finite, parse_constant=_no_number)
+    except (ValueError, RecursionError):
         return text.split(",") if kind == "array" else text
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _no_number(text: str) -> NoReturn:
+    """JSON has none such: the API is told the text, and says itself what is wrong with it."""
+    raise ValueError(text)

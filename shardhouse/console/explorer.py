@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from bson import json_util
+from bson import decode, json_util
+from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from bson.json_util import RELAXED_JSON_OPTIONS
+from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, timeout
 from pymongo.errors import OperationFailure, PyMongoError
 
@@ -26,14 +28,31 @@ LONGEST = 10.0
 """Seconds that one visit's questions may take; servers are told."""
 MOST_DOCUMENTS = 100
 MOST_CHARACTERS = 1_000_000
-"""Of all documents of an answer, as JSON."""
+"""Of all documents of an answer, as JSON, and of their bytes as they come."""
+UNAUTHORIZED = 13
+AUTHENTICATION_FAILED = 18
 _BATCH = 20
+#: What the parser raises for values that are not of their type, such as {"$date": 1e400}.
+_NO_JSON = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    BSONError,
+    RecursionError,
+)
 
 Json = dict[str, Any]
 
 
 class ExplorerError(ShardhouseError):
-    """A server refused something or does not answer, or what was typed is no JSON."""
+    """A server refused something, with its `code`, or does not answer; or what was typed is no
+    JSON."""
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -63,7 +82,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Found:
-    """Documents as relaxed Extended JSON; `cut` says that there were too many characters."""
+    """Documents as relaxed Extended JSON; `cut` says that the next one was too much."""
 
     documents: list[str] = field(default_factory=list)
     cut: bool = False
@@ -77,8 +96,10 @@ def _in_words() -> Iterator[None]:
     except OperationFailure as error:
         details = error.details or {}
         words = details.get("errmsg") or str(error)
-        raise ExplorerError(f"{words} ({details.get('codeName') or error.code})") from None
-    except (PyMongoError, BSONError, OverflowError, ValueError, TypeError) as error:
+        raise ExplorerError(
+            f"{words} ({details.get('codeName') or error.code})", error.code
+        ) from None
+    except (PyMongoError, BSONError, OverflowError, ValueError, TypeError, RecursionError) as error:
         raise ExplorerError(str(error)) from None
 
 
@@ -109,7 +130,9 @@ class Explorer:
     @_in_words()
     def run(self, asked: Question) -> Found:
         """The documents that answer a question, at most `MOST_DOCUMENTS`."""
-        collection = self._client[asked.database][asked.collection]
+        # What is too large is not decoded: a document as objects is many times its size.
+        raw = CodecOptions(document_class=RawBSONDocument)
+        collection = self._client[asked.database].get_collection(asked.collection, raw)
         command = _command(asked)
         if "pipeline" in command:
             cursor: Any = collection.aggregate(command["pipeline"], batchSize=_BATCH)
@@ -123,10 +146,13 @@ class Explorer:
                 batch_size=_BATCH,
             )
         documents: list[str] = []
-        characters = 0
+        size = characters = 0
         with cursor:
             for one in cursor:
-                text = _json(one, indent=2)
+                size += len(one.raw)
+                if size > MOST_CHARACTERS:
+                    return Found(documents, cut=True)
+                text = _json(decode(one.raw, self._client.codec_options), indent=2)
                 characters += len(text)
                 if characters > MOST_CHARACTERS:
                     return Found(documents, cut=True)
@@ -195,7 +221,6 @@ def connected(place: Place, login: DatabaseLogin) -> Iterator[Explorer]:
                 appName=APPLICATION,
                 serverSelectionTimeoutMS=SELECTION_MS,
                 retryReads=False,
-                readPreference="primaryPreferred",
                 datetime_conversion="DATETIME_AUTO",
                 unicode_decode_error_handler="replace",
                 **options,
@@ -216,7 +241,7 @@ def _command(asked: Question) -> Json:
         return {"aggregate": asked.collection, "pipeline": pipeline, "cursor": {}}
     command: Json = {
         "find": asked.collection,
-        "filter": _parsed("filter", asked.filter or "{}", dict),
+        "filter": _parsed("filter", asked.filter.strip() or "{}", dict),
         "skip": max(0, asked.skip),
         "limit": limit,
     }
@@ -230,7 +255,7 @@ def _parsed(name: str, text: str, kind: type[Any]) -> Any:
     words = "a list of stages" if kind is list else "a document"
     try:
         found = json_util.loads(text, json_options=RELAXED_JSON_OPTIONS)
-    except (ValueError, TypeError, BSONError, RecursionError) as error:
+    except _NO_JSON as error:
         raise ExplorerError(f"{name}: {words} in Extended JSON is expected: {error}.") from None
     if not isinstance(found, kind):
         raise ExplorerError(f"{name}: {words} is expected.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from shardhouse.client import bodies
@@ -30,13 +31,21 @@ class Field:
     readonly: bool = False
 
 
-def of_call(call: Call, known: Mapping[str, Field], typed: Mapping[str, str]) -> list[Field]:
+def of_call(
+    call: Call,
+    known: Mapping[str, Field],
+    typed: Mapping[str, str],
+    chosen: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> list[Field]:
     """The form of a call. `known` has fields that are better asked for than the contract alone can
-    tell, `typed` what a person typed before; secrets are not shown again."""
+    tell, `typed` what a person typed before, `chosen` what of several; secrets are not shown
+    again."""
     found = []
     for reference in _asked(call):
         field = known.get(reference.name) or _field(reference)
-        if field.kind != "password" and reference.name in typed:
+        if field.kind == "choices":
+            field = replace(field, value=tuple(chosen.get(reference.name, ())))
+        elif field.kind != "password" and reference.name in typed:
             field = replace(field, value=typed[reference.name])
         found.append(field)
     return found

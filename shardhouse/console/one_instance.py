@@ -27,9 +27,14 @@ TABS = (
 
 def find(visit: Visit) -> Json:
     """The instance that the path names. Raises RefusalError 404."""
-    found = next(visit.client.instances(id=visit.instance_id), None)
+    return of_id(visit, visit.instance_id)
+
+
+def of_id(visit: Visit, instance_id: str) -> Json:
+    """An instance of the project. Raises RefusalError 404."""
+    found = next(visit.client.instances(id=instance_id), None) if instance_id else None
     if found is None:
-        raise RefusalError(404, "", f"There is no instance {visit.instance_id} in this project.")
+        raise RefusalError(404, "", f"There is no instance {instance_id} in this project.")
     return found
 
 

@@ -6,22 +6,30 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from shardhouse.contract.kill_rules import ENABLED
+from shardhouse.domain.alarm import AlarmState
+from shardhouse.domain.backup import BackupStatus
+from shardhouse.domain.events import Severity
+from shardhouse.domain.model import JobStatus, Status
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 #: How a status looks: done, under way, wrong; anything else is plain.
-_GOOD = frozenset({"normal", "Completed", "COMPLETED", "ok", "Primary", "available", "active"})
-_BUSY = frozenset(
-    {"creating", "Running", "BUILDING", "Pending", "reboot", "RESIZE_FLAVOR", "warning"}
-)
-_BAD = frozenset(
+_GOOD: frozenset[str] = frozenset(
     {
-        "abnormal",
-        "createfail",
-        "data_disk_full",
-        "Failed",
-        "FAILED",
-        "alarm",
-        "Critical",
-        "critical",
+        *(Status.NORMAL, JobStatus.COMPLETED, BackupStatus.COMPLETED, AlarmState.OK, ENABLED),
+        *("active", "SUCCESS"),  # access keys, templates that were applied
+    }
+)
+_BUSY: frozenset[str] = frozenset(
+    {
+        *(Status.CREATING, Status.REBOOT, Status.RESIZE_FLAVOR, Status.BIND_EIP),
+        *(JobStatus.PENDING, JobStatus.RUNNING, BackupStatus.BUILDING, Severity.WARNING, "Warning"),
+    }
+)
+_BAD: frozenset[str] = frozenset(
+    {
+        *(Status.ABNORMAL, Status.CREATE_FAIL, Status.DATA_DISK_FULL, Status.ENLARGE_FAIL),
+        *(JobStatus.FAILED, BackupStatus.FAILED, AlarmState.ALARM, Severity.CRITICAL, "Error"),
     }
 )
 
@@ -52,6 +60,11 @@ def moment(value: Any) -> str:
         return f"{datetime.fromtimestamp(value / 1000, UTC):%Y-%m-%d %H:%M:%S}"
     text = str(value).replace("T", " ").removesuffix("+0000").removesuffix("Z")
     return text.partition(".")[0]
+
+
+def api_time(when: datetime) -> str:
+    """A moment in UTC as calls take it."""
+    return f"{when:%Y-%m-%dT%H:%M:%S+0000}"
 
 
 def input_time(milliseconds: int) -> str:

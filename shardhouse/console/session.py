@@ -50,7 +50,7 @@ class Session:
 def started(login: Mapping[str, Any]) -> Session:
     """A new session of a login in a project."""
     token = login["token"]
-    kept = {name: token[name] for name in ("user", "project", "expires_at")}
+    kept = {name: token[name] for name in ("user", "project")}
     kept["catalog"] = [one for one in token["catalog"] if one["type"] == "ddsv3"]
     return Session({"text": login["text"], "token": kept})
 

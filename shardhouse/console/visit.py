@@ -7,16 +7,20 @@ from typing import Any
 from shardhouse.client.api import Client
 from shardhouse.console.database_login import DatabaseLogin
 from shardhouse.console.session import Session
+from shardhouse.iam.throttle import Throttle
 
 
 @dataclass(frozen=True)
 class Visit:
     """`path` are the variable parts of the path, `query` and `form` what was sent, the last value
     of each name; `choices` has all values of the form's names. `database_login` is the person's at
-    the databases of the path's instance, on the pages of its data."""
+    the databases of the path's instance, on the pages of its data; `throttle` slows down guesses of
+    passwords there that come from one `source`, an address."""
 
     session: Session
     client: Client
+    throttle: Throttle
+    source: str
     path: Mapping[str, str]
     query: Mapping[str, str]
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -31,8 +35,7 @@ class Visit:
     @property
     def offset(self) -> int:
         """How many items of a list are skipped; 0 where the query says nothing sensible."""
-        text = self.query.get("offset", "")
-        return int(text) if text.isdecimal() else 0
+        return whole(self.query.get("offset", ""), 0)
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,12 @@ class Page:
 
 @dataclass(frozen=True)
 class Moved:
-    """Where the browser goes on, and what the page there says first."""
+    """Where the browser goes on, and what the page there says first: what was done, what was
+    `refused`."""
 
     to: str
     notice: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,3 +77,8 @@ class File:
 
 
 Answer = Page | Moved | LoggedIn | File
+
+
+def whole(text: str, usual: int) -> int:
+    """A whole number that was typed; the usual one for what is none, or too large for a server."""
+    return int(text) if text.isdecimal() and len(text) < 10 else usual

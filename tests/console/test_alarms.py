@@ -41,9 +41,10 @@ def test_a_rule_is_made_switched_off_and_deleted(
     assert f'<option value="{node["id"]}" selected>' in page
     assert 'value="mongo026_repl_lag"' in page
     wanted = {"resource": node["id"], "metric_name": "mongo031_cpu_usage", **own}
-    answer = visitor.send("/alarms/new", value="much", **wanted)
-    assert answer.status_code == 400
-    assert "value: a number is expected" in alerts(answer)[0]
+    for value in ("much", "inf", "nan"):
+        answer = visitor.send("/alarms/new", value=value, **wanted)
+        assert answer.status_code == 400
+        assert "value: a number is expected" in alerts(answer)[0]
     answer = visitor.send("/alarms/new", filter="median", **wanted)
     assert answer.status_code == 400
     assert "ces.0014" in alerts(answer)[0]
@@ -73,8 +74,9 @@ def test_the_basic_set_is_made_once(
     installation: Installation, visitor: Visitor, shared_replica: Made
 ) -> None:
     own = {"instance_id": shared_replica["id"]}
-    assert "15 rules are made" in visitor.send("/alarms/basic", **own).text
-    assert "0 rules are made" in visitor.send("/alarms/basic", **own).text
+    made_for = f"Rules made for {shared_replica['name']}"
+    assert f"{made_for}: 15." in visitor.send("/alarms/basic", **own).text
+    assert f"{made_for}: 0." in visitor.send("/alarms/basic", **own).text
     made = rules(installation).json()["metric_alarms"]
     about = {(one["metric"]["metric_name"], one["alarm_name"]) for one in made}
     assert len(about) == 15

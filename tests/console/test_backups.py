@@ -74,7 +74,7 @@ def test_a_backup_is_made_found_verified_and_deleted(
     assert visitor.get(place).status_code == 404
     for _ in range(2):  # names of backups are unique
         answer = visitor.send("/instances/together", action="back up", instance=[backed["id"]])
-        assert "Asked for 1 of 1 instances." in answer.text
+        assert "Asked for 1 of 1 instances." in answer.text, alerts(answer)
         until("it to be made", lambda: all_complete(installation, backed, "by-hand"), 120)
 
 

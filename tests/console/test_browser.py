@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from pymongo import MongoClient
 
 from tests import npm, requests
@@ -68,7 +68,7 @@ def test_a_cluster_is_created_scaled_and_outlives_a_primary(
     page.get_by_role("link", name="Create an instance").click()
     page.get_by_label("Name").fill(name)
     page.get_by_label("Mode").select_option("single")
-    expect(page.locator("#cost")).to_contain_text("It takes 1 nodes")
+    expect(page.locator("#cost")).to_contain_text("It takes 1 node ")
     expect(page.get_by_label("Name")).to_have_value(name)
     page.get_by_label("Mode").select_option("sharding")
     expect(page.locator("#cost")).to_contain_text("It takes 11 nodes")
@@ -120,8 +120,37 @@ def test_what_is_refused_is_said_in_the_apis_words(
     expect(page.get_by_role("alert")).to_contain_text("DBS.")
     page.goto(f"/console/instances/{shared_replica['id']}/changes")
     page.locator("a[href$='/UpdateInstanceName']").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_what_is_fetched_again_leaves_ticked_boxes_and_tells_its_age(
+    page: Page, shared_replica: dict[str, Any]
+) -> None:
+    page.goto("/console/instances")
+    box = page.get_by_label(shared_replica["name"])
+    box.check()
+    page.get_by_role("heading", name="Instances").click()  # the focus leaves the table
+
+    def renamed(route: Route) -> None:
+        answer = route.fetch()
+        text = answer.text().replace(f">{shared_replica['name']}<", ">another name<")
+        route.fulfill(response=answer, body=text)
+
+    page.route("**/console/instances", renamed)
+    for _ in range(2):
+        with page.expect_response("**/console/instances"):
+            pass
+    expect(box).to_be_checked()
+    box.uncheck()
+    page.get_by_role("heading", name="Instances").click()
+    expect(page.get_by_role("link", name="another name")).to_be_visible()
+    page.route("**/console/instances", lambda route: route.fulfill(status=500))
+    age = page.locator("#age")
+    expect(age).to_contain_text("Not current")
+    page.unroute("**/console/instances")
+    expect(age).to_be_hidden()
 
 
 def test_an_instance_goes_back_to_a_moment(page: Page, installation: Installation) -> None:

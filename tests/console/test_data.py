@@ -1,6 +1,7 @@
 """Data of instances, as their database users see it."""
 
 import re
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from pymongo import MongoClient
 from shardhouse.console import explorer
 from shardhouse.console.database_login import SECONDS, DatabaseLogin
 from shardhouse.console.explorer import ExplorerError, Place, Question
+from shardhouse.iam.throttle import FREE_FAILURES
 from tests import requests, slow_operations
 from tests.console.conftest import Visitor, alerts
 from tests.installation import Installation, addresses, uri
@@ -104,10 +106,12 @@ def test_what_is_wrong_is_the_server_s_own_word(visitor: Visitor, made: Made) ->
         ({"pipeline": '[{"$out": "stolen"}]'}, "$out"),
         ({"filter": '{"_id": {"$oid": "x"}}'}, "filter"),
         ({"pipeline": '[{"$changeStream": {"x": 1}}]'}, "x"),
+        ({"filter": '{"at": {"$date": 1e400}}'}, "filter"),
     ):
         answer = visitor.send(place(made), **WHERE, **fields)
         assert answer.status_code == 400, answer.text
         assert words in alerts(answer)[0]
+    assert len(documents(visitor.send(place(made), **WHERE, filter=" ").text)) == 20
     assert "stolen" not in visitor.get(place(made), database=DATABASE).text
     assert visitor.send(place(made), database="a b", collection="c").status_code == 400
 
@@ -127,6 +131,39 @@ def test_a_user_sees_what_it_may(
         assert "not authorized" in alerts(answer)[0]
     finally:
         assert installation.call("DELETE", path, json=who).status_code == 200
+
+
+def test_an_ordinary_user_meets_no_errors(
+    installation: Installation, visitor: Visitor, made: Made
+) -> None:
+    path = f"/instances/{made['id']}/db-user"
+    who = {"user_name": "writer", "db_name": "admin"}
+    roles = [{"role_db_name": DATABASE, "role_name": "readWrite"}]
+    body = {**who, "user_pwd": "Zx7-mountain_Lake", "roles": roles}
+    installation.call("POST", path, json=body)
+    try:
+        log_in(visitor, made, "Zx7-mountain_Lake", "writer")
+        page = visitor.get(place(made), **WHERE)
+        assert alerts(page) == []
+        assert "<td>price_1</td>" in page.text
+        hidden = "The user may not see the chunks." in page.text
+        assert hidden == (made["mode"] == "Sharding")
+    finally:
+        assert installation.call("DELETE", path, json=who).status_code == 200
+
+
+def test_guesses_of_a_password_are_slowed_down(visitor: Visitor, shared_replica: Made) -> None:
+    user = f"nobody-{uuid.uuid4().hex}"
+    statuses = [
+        log_in(visitor, shared_replica, "Wrong#2026", user).status_code
+        for _ in range(FREE_FAILURES)
+    ]
+    assert set(statuses) == {401}
+    answer = log_in(visitor, shared_replica, "Wrong#2026", user)
+    assert answer.status_code == 429
+    assert "failed logins" in alerts(answer)[0]
+    assert log_in(visitor, shared_replica, "Wrong#2026", "").status_code == 400
+    assert "As rwuser" in log_in(visitor, shared_replica).text
 
 
 def test_a_login_is_of_one_instance_and_session(
@@ -187,6 +224,18 @@ def test_what_takes_too_long_or_is_too_much_ends(
             explorer.connected(where, login()) as data,
         ):
             data.run(slow)
+    monkeypatch.undo()
+    with MongoClient(uri(shared_replica), w="majority") as client:
+        client.drop_database(DATABASE)
+        client[DATABASE].large.insert_many([{"_id": 1}, {"_id": 2, "x": "y" * 1_000_000}])
+        try:
+            with explorer.connected(where, login()) as data:
+                found = data.run(Question(DATABASE, "large", sort='{"_id": 1}'))
+                assert (found.cut, len(found.documents)) == (True, 1)
+                found = data.run(Question(DATABASE, "large", projection='{"_id": 1}'))
+                assert (found.cut, len(found.documents)) == (False, 2)
+        finally:
+            client.drop_database(DATABASE)
     nowhere = Place(["127.0.0.1:1"], "", None)
     monkeypatch.setattr(explorer, "SELECTION_MS", 200)
     with pytest.raises(ExplorerError, match=r"refused"), explorer.connected(nowhere, login()):

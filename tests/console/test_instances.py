@@ -56,14 +56,16 @@ def test_a_change_is_made_with_a_form(visitor: Visitor, shared_replica: Made) ->
     assert "UpdateInstanceRemark" in changes
     assert "SetBalancerWindow" not in changes  # a replica set has no balancer
     assert 'name="remark"' in visitor.get(f"{place}/changes/UpdateInstanceRemark").text
-    remark = f"<b>{uuid.uuid4().hex}</b>"
+    remark = f"<b>{uuid.uuid4().hex}"
     answer = visitor.send(f"{place}/changes/UpdateInstanceRemark", remark="x" * 70)
     assert answer.status_code == 400
     assert "remark" in alerts(answer)[0]
     answer = visitor.send(f"{place}/changes/UpdateInstanceRemark", remark="plain")
     assert "<dd>plain</dd>" in answer.text
-    visitor.send(f"{place}/changes/UpdateInstanceRemark", remark=remark)
-    assert remark not in visitor.get(place).text
+    answer = visitor.send(f"{place}/changes/UpdateInstanceRemark", remark=remark)
+    assert answer.status_code == 400
+    assert remark not in answer.text
+    assert remark.replace("<b>", "&lt;b&gt;") in answer.text
     visitor.send(f"{place}/changes/UpdateInstanceRemark", remark="")
     assert visitor.get(f"{place}/changes/Nothing").status_code == 404
 
@@ -82,10 +84,13 @@ def test_an_instance_is_created_and_deleted(installation: Installation, visitor:
     place = answer.url.path.removeprefix("/console")
     until("it to be normal", lambda: 'good">normal' in visitor.get(place).text, 60)
     assert name in visitor.get("/jobs").text
-    answer = visitor.send(
-        "/instances/together", action="delete", instance=[place.rsplit("/", 1)[1], "0" * 32]
-    )
+    chosen: dict[str, Any] = {"action": "delete", "instance": [place.rsplit("/", 1)[1], "0" * 32]}
+    assert f"<li>{name}<" in visitor.send("/instances/together", **chosen).text
+    assert visitor.get(place).status_code == 200
+    answer = visitor.send("/instances/together", sure="1", **chosen)
     assert "Asked for 1 of 2 instances." in answer.text
+    assert len(alerts(answer)) == 1
+    assert "Asked for" not in visitor.get("/instances").text
     assert visitor.get(place).status_code == 404
 
 

@@ -78,4 +78,4 @@ def test_what_is_audited_is_changed_and_downloaded(visitor: Visitor, shared_clus
         until("the entry", lambda: name in entries())
     finally:
         answer = visitor.send(place, keep_days="0", reserve_auditlogs="false")
-    assert "Nothing is audited." in answer.text
+    assert "Nothing is audited." in answer.text, alerts(answer)

@@ -1,5 +1,6 @@
 """Logging in and out of the console, and who may send its forms."""
 
+import re
 import uuid
 
 import pytest
@@ -74,6 +75,20 @@ def test_logging_out_ends_the_token(visitor: Visitor) -> None:
     assert visitor.send("/logout").url.path == "/console/login"
     assert visitor.get("/instances").url.path == "/console/login"
     visitor.http.cookies.update(kept)
+    assert visitor.get("/instances").url.path == "/console/login"
+
+
+def test_logging_out_ends_the_tokens_of_former_projects(visitor: Visitor) -> None:
+    page = visitor.get("/access").text
+    found = re.search(r"Project id</dt><dd>([0-9a-f]+)<", page)
+    assert found is not None
+    first = dict(visitor.http.cookies)
+    answer = visitor.send("/project", project=found.group(1))
+    assert answer.url.path == "/console/instances"
+    assert dict(visitor.http.cookies) != first
+    visitor.csrf = re.findall(r'name="csrf" value="([^"]+)"', answer.text)[0]
+    assert visitor.send("/logout").url.path == "/console/login"
+    visitor.http.cookies.update(first)
     assert visitor.get("/instances").url.path == "/console/login"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from shardhouse.client.api import segment
 from shardhouse.client.errors import RefusalError
 from shardhouse.console.attempts import Attempt, attempt
 from shardhouse.console.forms import Field
@@ -37,14 +38,14 @@ def key_created(visit: Visit) -> Answer:
 def key_switched(visit: Visit) -> Answer:
     """An access key is valid from now on, or is not."""
     status = visit.form.get("status", "")
-    path = f"{_KEYS}/{visit.path['access_key']}"
+    path = f"{_KEYS}/{segment(visit.path['access_key'])}"
     change = {"credential": {"status": status}}
     return _done(visit, "keys", lambda: visit.client.iam("PUT", path, change), f"It is {status}.")
 
 
 def key_deleted(visit: Visit) -> Answer:
     """An access key goes."""
-    path = f"{_KEYS}/{visit.path['access_key']}"
+    path = f"{_KEYS}/{segment(visit.path['access_key'])}"
     return _done(visit, "keys", lambda: visit.client.iam("DELETE", path), "The key is deleted.")
 
 
@@ -62,7 +63,7 @@ def user_created(visit: Visit) -> Answer:
 
 def user_deleted(visit: Visit) -> Answer:
     """A user goes, with keys, tokens and roles."""
-    path = f"v3/users/{visit.path['user_id']}"
+    path = f"v3/users/{segment(visit.path['user_id'])}"
     return _done(visit, "users", lambda: visit.client.iam("DELETE", path), "The user is deleted.")
 
 
@@ -102,8 +103,10 @@ def role_revoked(visit: Visit) -> Answer:
 
 def _grant(visit: Visit) -> str:
     """The path of an assignment; its target is `projects/<id>` or `domains/<id>`."""
-    target, user, role = (visit.form.get(f"role_{part}", "") for part in ("target", "user", "name"))
-    return f"v3/{target}/users/{user}/roles/{role}"
+    kind, _, target = visit.form.get("role_target", "").partition("/")
+    user, role = (visit.form.get(f"role_{part}", "") for part in ("user", "name"))
+    kind, target, user, role = (segment(one) for one in (kind, target, user, role))
+    return f"v3/{kind}/{target}/users/{user}/roles/{role}"
 
 
 def _done(visit: Visit, section: str, change: Callable[[], object], notice: str) -> Answer:

@@ -1,10 +1,13 @@
 """Alarm rules of Cloud Eye: on metrics of nodes and clusters, and what values make of them."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shardhouse.client.api import segment
 from shardhouse.client.errors import RefusalError
+from shardhouse.console import one_instance
 from shardhouse.console.forms import Field
 from shardhouse.console.session import PATH
 from shardhouse.console.visit import Answer, Moved, Page, Visit
@@ -110,7 +113,7 @@ def created(visit: Visit) -> Answer:
     if "again" in visit.form:
         return _form(visit, typed)
     try:
-        instance = _instance(visit, typed.get("instance_id", ""))
+        instance = one_instance.of_id(visit, typed.get("instance_id", ""))
         resource = _resource(instance, typed["resource"])
         condition = {
             "filter": typed["filter"],
@@ -129,7 +132,7 @@ def created(visit: Visit) -> Answer:
 
 def basic(visit: Visit) -> Answer:
     """The few rules that most people want are made for an instance, as far as there are none."""
-    instance = _instance(visit, visit.form.get("instance_id", ""))
+    instance = one_instance.of_id(visit, visit.form.get("instance_id", ""))
     existing = {
         (rule["metric"]["metric_name"], frozenset(one["value"] for one in _about(rule)))
         for rule in _rules(visit)
@@ -153,7 +156,7 @@ def basic(visit: Visit) -> Answer:
             name = f"{resource.name} {_metric_name(metric)}"
             _create(visit, name, resource, metric, condition, level)
             made += 1
-    return Moved(f"{PATH}/alarms", f"{made} rules are made for {instance['name']}.")
+    return Moved(f"{PATH}/alarms", f"Rules made for {instance['name']}: {made}.")
 
 
 def switched(visit: Visit) -> Answer:
@@ -174,7 +177,7 @@ def _form(visit: Visit, typed: Mapping[str, str], error: RefusalError | None = N
     if not instances:
         raise RefusalError(404, "", "There are no instances in this project.")
     chosen = typed.get("instance_id") or instances[0][0]
-    resources = _resources(_instance(visit, chosen))
+    resources = _resources(one_instance.of_id(visit, chosen))
     resource = next((one for one in resources if one.id == typed["resource"]), resources[0])
     named = {
         "instance_id": ("Instance", instances),
@@ -252,13 +255,6 @@ def _rules(visit: Visit) -> Iterator[Json]:
         params["start"] = found["meta_data"]["marker"]
 
 
-def _instance(visit: Visit, instance_id: str) -> Json:
-    found = next(visit.client.instances(id=instance_id), None) if instance_id else None
-    if found is None:
-        raise RefusalError(404, "", f"There is no instance {instance_id} in this project.")
-    return found
-
-
 def _resource(instance: Json, resource_id: str) -> _Resource:
     found = next((one for one in _resources(instance) if one.id == resource_id), None)
     if found is None:
@@ -301,7 +297,9 @@ def _number(typed: Mapping[str, str], name: str) -> float:
     try:
         number = float(typed[name])
     except ValueError:
-        raise RefusalError(400, "", f"{name}: a number is expected, got {typed[name]}.") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise RefusalError(400, "", f"{name}: a number is expected, got {typed[name]}.")
     return int(number) if number.is_integer() else number
 
 
@@ -310,4 +308,4 @@ def _root(visit: Visit) -> str:
 
 
 def _path(visit: Visit) -> str:
-    return f"{_root(visit)}/{visit.path['alarm_id']}"
+    return f"{_root(visit)}/{segment(visit.path['alarm_id'])}"

@@ -47,7 +47,7 @@ def made(visit: Visit) -> Answer:
         return _form(visit, found, call, error)
     if "job_id" in answer:
         return Moved(f"{PATH}/jobs/{answer['job_id']}")
-    return Moved(f"{PATH}/instances/{found['id']}", f"Done: {call.summary}")
+    return Moved(f"{PATH}/instances/{found['id']}", f"Accepted: {call.summary}")
 
 
 def _offered(instance: Json) -> Iterator[tuple[str, list[Call]]]:
@@ -79,7 +79,7 @@ def _call(visit: Visit, instance: Json) -> Call:
 def _form(visit: Visit, instance: Json, call: Call, error: RefusalError | None = None) -> Page:
     known = _known(visit, instance)
     fields = [known[part] for part in call.path_parameters if part == "node_id"]
-    fields += forms.of_call(call, known, {**visit.query, **visit.form})
+    fields += forms.of_call(call, known, {**visit.query, **visit.form}, visit.choices)
     return Page(
         "change.html",
         call.summary.removesuffix("."),

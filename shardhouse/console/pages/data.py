@@ -1,6 +1,6 @@
 """The data of an instance, as a database user sees it whose password the visitor knows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +10,10 @@ from shardhouse.console import explorer, one_instance
 from shardhouse.console.database_login import DatabaseLogin
 from shardhouse.console.explorer import Explorer, ExplorerError, Place, Question
 from shardhouse.console.session import PATH
-from shardhouse.console.visit import Answer, LoggedIn, Page, Visit
+from shardhouse.console.visit import Answer, LoggedIn, Page, Visit, whole
 from shardhouse.contract.changes import LIST_CERTIFICATES
+from shardhouse.domain.model import Mode
+from shardhouse.errors import IamError
 
 Json = dict[str, Any]
 
@@ -46,17 +48,28 @@ def answered(visit: Visit) -> Answer:
 
 
 def logged_in(visit: Visit) -> Answer:
-    """A login that the server has accepted; the form again, with its words, if it did not."""
+    """A login that the server has accepted; the form again, with its words, if it did not, or after
+    too many that failed."""
     found = one_instance.find(visit)
     login = DatabaseLogin(
         visit.form.get("user", ""),
         visit.form.get("password", ""),
         visit.form.get("database") or "admin",
     )
+    if not login.user:  # which would be a connection without a login
+        problem = "user: the name of a database user is expected."
+        return replace(_login(found, problem, login), status=400)
+    subject = f"{found['id']}/{login.database}/{login.user}"
     try:
+        visit.throttle.check(visit.source, subject)
         with explorer.connected(_place(visit, found), login):
+            visit.throttle.succeeded(visit.source, subject)
             return LoggedIn(_home(visit), login)
+    except IamError as error:
+        return replace(_login(found, error.message, login), status=error.status)
     except ExplorerError as error:
+        if error.code == explorer.AUTHENTICATION_FAILED:
+            visit.throttle.failed(visit.source, subject)
         return replace(_login(found, error.message, login), status=401)
 
 
@@ -86,20 +99,25 @@ def _page(
     elif not asked.collection:
         shown["collections"] = data.collections(asked.database)
     else:
-        shown |= _collection(data, asked)
+        shown |= _collection(instance, data, asked)
     return _template(instance, login, asked, **{**shown, **more})
 
 
-def _collection(data: Explorer, asked: Question) -> Json:
-    """What is known of a collection besides its documents; of a view, or for a user who may not
-    read it, a part is missing, which the server explains."""
-    facts: Json = {"unknown": []}
-    where = asked.database, asked.collection
-    for name, read in (("indexes", data.indexes), ("sizes", data.sizes), ("chunks", data.chunks)):
+def _collection(instance: Json, data: Explorer, asked: Question) -> Json:
+    """What is known of a collection besides its documents: without the parts that are `hidden` from
+    the user, or that the server does not know, of a view for example, and says why."""
+    facts: Json = {"hidden": [], "unknown": []}
+    reads: dict[str, Callable[[str, str], Any]] = {"indexes": data.indexes, "sizes": data.sizes}
+    if instance["mode"] == Mode.SHARDING:
+        reads["chunks"] = data.chunks
+    for name, read in reads.items():
         try:
-            facts[name] = read(*where)
+            facts[name] = read(asked.database, asked.collection)
         except ExplorerError as error:
-            facts["unknown"].append(error.message)
+            if error.code == explorer.UNAUTHORIZED:
+                facts["hidden"].append(name)
+            else:
+                facts["unknown"].append(error.message)
     return {"facts": facts}
 
 
@@ -131,14 +149,9 @@ def _question(typed: Mapping[str, str]) -> Question:
         typed.get("database", ""),
         typed.get("collection", ""),
         **{name: typed.get(name, "") for name in ("filter", "projection", "sort", "pipeline")},
-        skip=_number(typed.get("skip", ""), usual.skip),
-        limit=_number(typed.get("limit", ""), usual.limit),
+        skip=whole(typed.get("skip", ""), usual.skip),
+        limit=whole(typed.get("limit", ""), usual.limit),
     )
-
-
-def _number(text: str, usual: int) -> int:
-    """A whole number; the usual one for what is none, or is none that a server takes."""
-    return int(text) if text.isdecimal() and len(text) < 10 else usual
 
 
 def _place(visit: Visit, instance: Json) -> Place:

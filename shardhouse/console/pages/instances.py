@@ -13,8 +13,12 @@ from shardhouse.console.visit import Answer, File, Moved, Page, Visit
 from shardhouse.contract.backups import CREATE_BACKUP
 from shardhouse.contract.changes import RESTART, SWITCH_PRIMARY
 from shardhouse.contract.instances import DELETE_INSTANCE
+from shardhouse.domain.model import Status
 
 _FILTERS = ("name", "mode", "status")
+_HARMFUL = ("restart", "delete")
+#: What an instance can be; the other words are of nodes, and of those that are gone.
+_STATUSES = ["", *(one for one in Status if not one.at_work and one is not Status.DELETED)]
 _COLUMNS = ("name", "id", "mode", "status", "version", "engine_version", "port", "created")
 Json = dict[str, Any]
 
@@ -27,7 +31,7 @@ def first(_visit: Visit) -> Answer:
 def listed(visit: Visit) -> Answer:
     """The table of all instances."""
     filters = {name: visit.query.get(name, "") for name in _FILTERS}
-    shown = {"instances": _found(visit), "filters": filters}
+    shown = {"instances": _found(visit), "filters": filters, "statuses": _STATUSES}
     return Page("instances.html", "Instances", shown)
 
 
@@ -43,8 +47,13 @@ def exported(visit: Visit) -> Answer:
 
 
 def changed_together(visit: Visit) -> Answer:
-    """The same change of several instances: a refusal of one does not keep the others from it."""
+    """The same change of several instances: a refusal of one does not keep the others from it. What
+    does harm is asked once more."""
     chosen, action = visit.choices.get("instance", ()), visit.form.get("action", "")
+    if chosen and action in _HARMFUL and "sure" not in visit.form:
+        names = {one["id"]: one["name"] for one in visit.client.instances()}
+        shown = {"action": action, "chosen": [(one, names.get(one, one)) for one in chosen]}
+        return Page("instances_sure.html", f"{action.capitalize()} instances", shown)
     problems = []
     for instance_id in chosen:
         try:
@@ -52,7 +61,7 @@ def changed_together(visit: Visit) -> Answer:
         except RefusalError as error:
             problems.append(error.message)
     words = f"Asked for {len(chosen) - len(problems)} of {len(chosen)} instances."
-    return Moved(f"{PATH}/instances", "\n".join([words, *problems]))
+    return Moved(f"{PATH}/instances", words, "\n".join(problems))
 
 
 def shown(visit: Visit) -> Answer:

@@ -9,6 +9,7 @@ from shardhouse.client.errors import RefusalError
 from shardhouse.console import forms, one_instance
 from shardhouse.console.forms import Field
 from shardhouse.console.pages.slow_queries import HOURS, PAGE, hours_of, lines_body
+from shardhouse.console.rendering import api_time
 from shardhouse.console.session import PATH
 from shardhouse.console.visit import Answer, Moved, Page, Visit
 from shardhouse.contract import audit, logs
@@ -25,7 +26,6 @@ from shardhouse.contract.policies import SHOW_MASKING, SWITCH_MASKING
 from shardhouse.domain.audit import ALL, AuditType
 
 Json = dict[str, Any]
-_TIME = "%Y-%m-%dT%H:%M:%S+0000"
 _DOWNLOADS: Mapping[str, Call] = {"errors": DOWNLOAD_ERRORS, "slow": DOWNLOAD_SLOW}
 
 
@@ -125,8 +125,8 @@ def _audited(visit: Visit, error: RefusalError | None = None) -> Page:
     policy = visit.client.call(SHOW_AUDIT_POLICY, _path(visit), {}, {})
     now = datetime.now(UTC) + timedelta(minutes=1)
     params = {
-        "start_time": f"{now - timedelta(days=audit.MOST_DAYS):{_TIME}}",
-        "end_time": f"{now:{_TIME}}",
+        "start_time": api_time(now - timedelta(days=audit.MOST_DAYS)),
+        "end_time": api_time(now),
     }
     listed = visit.client.call(LIST_AUDIT_LOGS, _path(visit), {}, params)
     page = one_instance.page(

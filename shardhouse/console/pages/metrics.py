@@ -31,14 +31,14 @@ _TOPICS = (
         ),
     ),
     (
-        "Latency on average",
+        "Mean latency",
         (
             *("mongo099_read_time_average", "mongo102_write_time_average"),
             "mongo105_command_time_average",
         ),
     ),
     (
-        "Latency of 99 of 100 operations",
+        "Latency, 99th percentile",
         ("mongo100_read_time_p99", "mongo103_write_time_p99", "mongo106_command_time_p99"),
     ),
     ("Oplog window", ("mongo025_repl_oplog_win",)),

@@ -26,6 +26,7 @@ MOST = 100
 """Sessions that are shown of a node."""
 _FILTERS = ("type", "namespace", "plan_summary")
 _DELETE = "delete"
+_CHANGED = {ENABLE: "enabled", DISABLE: "disabled", _DELETE: "deleted"}
 
 
 def listed(visit: Visit) -> Answer:
@@ -35,11 +36,14 @@ def listed(visit: Visit) -> Answer:
     wanted = visit.query.get("node", "")
     idle = bool(visit.query.get("idle"))
     filters = {name: visit.query.get(name, "") for name in _FILTERS}
-    rows, problems = [], []
+    rows, problems, full = [], [], []
     for node in nodes:
         if wanted in ("", node["id"]):
             try:
-                rows += [{**one, "node": node} for one in _sessions(visit, node, filters)]
+                found_there, count = _sessions(visit, node, filters)
+                rows += [{**one, "node": node} for one in found_there]
+                if count > len(found_there):
+                    full.append(node["name"])
             except RefusalError as error:
                 problems.append(f"{node['name']}: {error.message}")
     rows = [one for one in rows if idle or one["active"]]
@@ -50,6 +54,8 @@ def listed(visit: Visit) -> Answer:
         found,
         sessions=rows,
         problems="\n".join(problems),
+        full=full,
+        most=MOST,
         nodes=nodes,
         wanted=wanted,
         filters=filters,
@@ -71,8 +77,9 @@ def killed(visit: Visit) -> Answer:
             visit.client.call(KILL_SESSIONS, {"node_id": node_id}, body, {})
         except RefusalError as error:
             problems.append(error.message)
-    words = "\n".join(problems) or f"Ended: {len(pairs)}."
-    return Moved(f"{PATH}/instances/{visit.instance_id}/operations", words)
+    words = "" if problems else f"Ended: {len(pairs)}."
+    place = f"{PATH}/instances/{visit.instance_id}/operations"
+    return Moved(place, words, "\n".join(problems))
 
 
 def rules(visit: Visit) -> Answer:
@@ -100,7 +107,7 @@ def rules_changed(visit: Visit) -> Answer:
             visit.client.call(SWITCH_RULES, _path(visit), {"ids": ids, "action": action}, {})
     except RefusalError as error:
         return _rules(visit, error)
-    return Moved(_place(visit), f"Done: {action}.")
+    return Moved(_place(visit), f"Rules {_CHANGED[action]}: {len(ids)}.")
 
 
 def _rules(visit: Visit, error: RefusalError | None = None) -> Page:
@@ -142,12 +149,11 @@ def _fields(visit: Visit) -> list[Field]:
     return [known.get(name, one) for name, one in asked.items()]
 
 
-def _sessions(visit: Visit, node: Json, filters: dict[str, str]) -> list[Json]:
+def _sessions(visit: Visit, node: Json, filters: dict[str, str]) -> tuple[list[Json], int]:
+    """The sessions that are shown of a node, and how many there are."""
     params = {name: value for name, value in filters.items() if value} | {"limit": str(MOST)}
-    found: list[Json] = visit.client.call(LIST_SESSIONS, {"node_id": node["id"]}, {}, params)[
-        "sessions"
-    ]
-    return found
+    found = visit.client.call(LIST_SESSIONS, {"node_id": node["id"]}, {}, params)
+    return found["sessions"], found["total_count"]
 
 
 def _path(visit: Visit) -> dict[str, str]:

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from shardhouse.client import orders
 from shardhouse.client.errors import RefusalError
+from shardhouse.console import one_instance
 from shardhouse.console.forms import Field
 from shardhouse.console.pages import backups
+from shardhouse.console.rendering import moment
 from shardhouse.console.session import PATH
 from shardhouse.console.visit import Answer, Moved, Page, Visit
 from shardhouse.contract.backups import RESTORE_INSTANCE
@@ -151,15 +153,14 @@ def _point(visit: Visit, given: Mapping[str, str]) -> _Point:
     if backup_id := given.get("backup_id", ""):
         backup = backups.find(visit, backup_id)
         origin = next(visit.client.instances(id=backup["instance_id"]), None)
-        words = f"backup {backup['name']} of {backup['instance_name']}, {backup['begin_time']} UTC"
+        begun = moment(backup["begin_time"])
+        words = f"backup {backup['name']} of {backup['instance_name']}, {begun} UTC"
         by_backup = {"type": BY_BACKUP, "backup_id": backup_id}
         return _Point(by_backup, {"backup_id": backup_id}, words, backup["instance_mode"], origin)
     instance_id, at = given.get("instance_id", ""), given.get("at", "")
-    origin = next(visit.client.instances(id=instance_id), None) if instance_id else None
-    if origin is None:
-        raise RefusalError(404, "", f"There is no instance {instance_id} in this project.")
+    origin = one_instance.of_id(visit, instance_id)
     try:
-        when = datetime.fromisoformat(at).replace(tzinfo=UTC)
+        when = datetime.fromisoformat(f"{at}+00:00")  # so that no other offset can be there
     except ValueError:
         message = f"at: a time such as 2026-03-01T12:30:00 is expected, in UTC, got {at}."
         raise RefusalError(400, "", message) from None

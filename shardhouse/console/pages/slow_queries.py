@@ -5,6 +5,7 @@ from typing import Any
 
 from shardhouse.client.errors import RefusalError
 from shardhouse.console import one_instance
+from shardhouse.console.rendering import api_time
 from shardhouse.console.visit import Answer, Visit
 from shardhouse.contract.advice import SHOW_ADVICE, Kind
 from shardhouse.contract.logs import LIST_SLOW_LINES, OPERATIONS
@@ -13,7 +14,6 @@ Json = dict[str, Any]
 HOURS = ("1", "6", "24", "168", "744")
 """Choices; the last one is all that logs keep."""
 PAGE = 100
-_TIME = "%Y-%m-%dT%H:%M:%S+0000"
 
 
 def advised(visit: Visit) -> Answer:
@@ -25,7 +25,7 @@ def advised(visit: Visit) -> Answer:
     try:
         advice, problem = visit.client.call(SHOW_ADVICE, path, {}, params), ""
     except RefusalError as error:
-        advice, problem = {"findings": [], "slow_operations": 0, "not_judged": []}, error.message
+        advice, problem = {"findings": [], "not_judged": []}, error.message
     findings = advice["findings"]
     return one_instance.page(
         "slow_queries.html",
@@ -35,7 +35,7 @@ def advised(visit: Visit) -> Answer:
         hours=hours,
         choices=HOURS,
         problem=problem,
-        total=advice["slow_operations"],
+        total=advice.get("slow_operations"),
         not_judged=advice["not_judged"],
         queries=[one for one in findings if one["kind"] == Kind.SLOW_QUERY],
         others=[one for one in findings if one["kind"] != Kind.SLOW_QUERY],
@@ -87,8 +87,8 @@ def lines_body(hours: str, node_id: str, words: str, behind: str) -> Json:
     """What calls that read lines of logs have in common."""
     end = datetime.now(UTC) + timedelta(minutes=1)  # calls know whole seconds, this one not yet
     return {
-        "start_time": f"{end - timedelta(hours=int(hours)):{_TIME}}",
-        "end_time": f"{end:{_TIME}}",
+        "start_time": api_time(end - timedelta(hours=int(hours))),
+        "end_time": api_time(end),
         "limit": PAGE,
         "line_num": behind,
         "node_id": node_id,

@@ -73,7 +73,7 @@ def made(visit: Visit) -> Answer:
     except RefusalError as error:
         page = _form(visit, max(typed, PAIRS), error.message)
         return replace(page, status=error.status)
-    return Moved(f"{PATH}/instances/{visit.instance_id}/users", f"Done: {call.summary}")
+    return Moved(f"{PATH}/instances/{visit.instance_id}/users", f"Accepted: {call.summary}")
 
 
 def _form(visit: Visit, pairs: int, problem: str = "") -> Page:

@@ -1,26 +1,40 @@
 // What pages do beside showing: parts that stay fresh, dialogs, copying. Without it all still works.
 "use strict";
 
-// Parts with data-refresh (seconds) are fetched again and exchanged where they have changed.
+// Parts with data-refresh (seconds) are fetched again and exchanged where they have changed, but for
+// those that somebody uses: has the focus in, or has ticked boxes of.
+let fresh = new Date();
+
 async function refresh() {
   const parts = [...document.querySelectorAll("[data-refresh]")];
-  const used = (part) => part.contains(document.activeElement) && document.activeElement !== document.body;
+  const used = (part) => (part.contains(document.activeElement) && document.activeElement !== document.body)
+    || part.querySelector("input:checked");
   if (parts.length && !document.hidden && !document.querySelector("dialog[open]")) {
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (answer.redirected) return location.reload();  // logged out
-      if (answer.ok) {
-        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        for (const part of parts) {
-          const fresh = page.getElementById(part.id);
-          if (!fresh) part.removeAttribute("data-refresh");
-          else if (!used(part) && fresh.outerHTML !== part.outerHTML) part.replaceWith(fresh);
-        }
-        document.body.removeAttribute("data-unreachable");
+      // Logged out, no longer there, or no longer allowed.
+      if (answer.redirected || [403, 404].includes(answer.status)) return location.reload();
+      if (!answer.ok) throw new Error(answer.status);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const part of parts) {
+        const made = page.getElementById(part.id);
+        if (!made) part.removeAttribute("data-refresh");
+        else if (!used(part) && made.outerHTML !== part.outerHTML) part.replaceWith(made);
       }
-    } catch { document.body.setAttribute("data-unreachable", ""); }  // the service restarts
+      fresh = new Date();
+      tellAge("");
+    } catch {  // the service restarts, for example
+      tellAge(`Not current: this is of ${fresh.toISOString().slice(11, 19)} UTC.`);
+    }
   }
   schedule();
+}
+
+function tellAge(words) {
+  const place = document.getElementById("age");
+  if (place.textContent === words) return;  // told once
+  place.hidden = !words;
+  place.textContent = words;
 }
 
 function schedule() {
@@ -53,12 +67,14 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-dialog]");
   if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
     event.preventDefault();
-    openDialog(link);
+    openDialog(link).catch(() => { location.href = link.href; });
   }
   const copy = event.target.closest("button[data-copy]");
   if (copy) {
-    navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent)
-      .then(() => { copy.textContent = "Copied"; });
+    const text = document.getElementById(copy.dataset.copy);
+    const select = () => getSelection().selectAllChildren(text);  // there is no clipboard without TLS
+    if (!navigator.clipboard) select();
+    else navigator.clipboard.writeText(text.textContent).then(() => { copy.textContent = "Copied"; }, select);
   }
 });
 
