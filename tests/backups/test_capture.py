@@ -140,6 +140,7 @@ def writing(lab: Lab, plan: SetPlan) -> Iterator[list[int]]:
             thread.join()
 
 
+@pytest.mark.soak
 def test_no_entry_is_missing_when_the_primary_is_killed_and_capture_starts_anew(
     three: Captured, lab: Lab
 ) -> None:

@@ -84,6 +84,7 @@ def test_another_name_of_the_same_address_is_not_trusted(
     assert "certificate verify failed" in done.stderr
 
 
+@pytest.mark.soak
 def test_without_the_domain_names_go_and_clients_stay(house: House, neighbour: Namespace) -> None:
     house.settle(node_domain=None)
 

@@ -175,6 +175,7 @@ def ending(own: Installation, instance: dict[str, Any], moment: int) -> list[Any
     return found if found and found[-1]["end_time"] > moment else None
 
 
+@pytest.mark.soak
 def test_times_end_where_a_shard_joins_until_there_is_a_newer_full_backup(
     own: Installation, cluster: dict[str, Any]
 ) -> None:

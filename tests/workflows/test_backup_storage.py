@@ -298,6 +298,7 @@ def test_a_disk_that_fills_up_ends_a_backup_and_no_node(small: Installation) -> 
     backup(small, made["id"], "large-enough")
 
 
+@pytest.mark.soak
 def test_a_disk_that_fills_up_ends_a_restore_and_no_node(small: Installation) -> None:
     made = filled(small, 40)
     saved = backup(small, made["id"], "saved")

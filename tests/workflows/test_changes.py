@@ -119,7 +119,7 @@ def primary_id(own: Installation, instance: Mapping[str, Any]) -> str:
 # Restart
 
 
-@pytest.mark.parametrize("serial", [True, False])
+@pytest.mark.parametrize("serial", [pytest.param(True, marks=pytest.mark.soak), False])
 def test_a_replica_set_is_restarted(
     own: Installation, replica_set: dict[str, Any], serial: bool
 ) -> None:

@@ -151,14 +151,9 @@ def _crash_while_creating(own: Installation, seed: int) -> None:
     check_nothing_is_orphaned(own)
 
 
-@pytest.mark.parametrize("seed", [1])
-def test_cluster_creation_survives_random_crashes(own: Installation, seed: int) -> None:
-    _crash_while_creating(own, seed)
-
-
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(100, 120))
-def test_cluster_creation_survives_many_random_crashes(own: Installation, seed: int) -> None:
+def test_cluster_creation_survives_random_crashes(own: Installation, seed: int) -> None:
     _crash_while_creating(own, seed)
 
 
