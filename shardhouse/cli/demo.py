@@ -47,6 +47,7 @@ def demo(
             ),
             ("address", escape(address)),
             ("DDS API", tour.known["dds_endpoint"]),
+            ("console", f"{tour.known['dds_endpoint']}/console"),
             ("IAM", f"{tour.known['iam_endpoint']}/v3"),
             ("credentials", escape(f'eval "$({program} env --data-dir {folder})"')),
             ("stop", escape(f"{program} down --data-dir {folder}")),
