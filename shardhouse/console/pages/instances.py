@@ -92,7 +92,7 @@ def _change(visit: Visit, action: str, instance_id: str) -> None:
             visit.client.call(RESTART, path, {"target_id": instance_id}, {})
         case "back up":
             # Names of backups are unique in a project.
-            name = f"by-hand-{datetime.now(UTC):%Y%m%d-%H%M%S}-{instance_id[:8]}"
+            name = f"by-hand-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{instance_id[:8]}"
             backup = {"instance_id": instance_id, "name": name}
             visit.client.call(CREATE_BACKUP, {}, {CREATE_BACKUP.wrapper: backup}, {})
         case "delete":
