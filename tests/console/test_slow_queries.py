@@ -27,7 +27,7 @@ def test_slow_operations_are_grouped_and_listed(
 
             def suggested() -> str | None:
                 page = visitor.get(place, hours="1").text
-                groups = [part for part in page.split("<section") if name in part]
+                groups = [part for part in page.split("<article") if name in part]
                 return groups[0] if groups and "createIndex" in groups[0] else None
 
             # The hidden member, whose data is looked at, may be a moment behind.
