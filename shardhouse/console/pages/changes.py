@@ -1,6 +1,6 @@
 """Changes of an instance: every call of the contract that changes it, as a form."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from shardhouse.client.errors import RefusalError
@@ -11,8 +11,10 @@ from shardhouse.console.visit import Answer, Moved, Page, Visit
 from shardhouse.contract.call import Call, Method
 from shardhouse.contract.offers import LIST_FLAVORS
 from shardhouse.contract.table import NOUNS
+from shardhouse.domain.model import Mode
 
 Json = dict[str, Any]
+_FLAVORS = frozenset({"spec_code", "target_spec_code"})
 _TARGETS = frozenset({"instance_id", "node_id", "project_id"})
 #: Calls that have pages of their own, or whose answer is the point.
 _ELSEWHERE = frozenset({"Accounts", "Audit logs", "Logs", "Sessions", "Kill rules", "Advice"})
@@ -77,7 +79,7 @@ def _call(visit: Visit, instance: Json) -> Call:
 
 
 def _form(visit: Visit, instance: Json, call: Call, error: RefusalError | None = None) -> Page:
-    known = _known(visit, instance)
+    known = _known(instance) | _flavors(visit, instance, call)
     fields = [known[part] for part in call.path_parameters if part == "node_id"]
     fields += forms.of_call(call, known, {**visit.query, **visit.form}, visit.choices)
     return Page(
@@ -94,12 +96,10 @@ def _form(visit: Visit, instance: Json, call: Call, error: RefusalError | None =
     )
 
 
-def _known(visit: Visit, instance: Json) -> Mapping[str, Field]:
+def _known(instance: Json) -> dict[str, Field]:
     """Fields whose values the instance knows: its parts, by name."""
     nodes = [
-        (node["id"], f"{node['name']} ({node['role']})")
-        for group in instance["groups"]
-        for node in group["nodes"]
+        (node["id"], f"{node['name']} ({node['role']})") for _, node in one_instance.nodes(instance)
     ]
     groups = [
         (group["id"], group.get("name") or group["type"])
@@ -108,42 +108,44 @@ def _known(visit: Visit, instance: Json) -> Mapping[str, Field]:
     ]
     whole = [(instance["id"], "the whole instance")]
     types = [(kind, kind) for kind in dict.fromkeys(g["type"] for g in instance["groups"])]
-    own = instance["mode"] == "Sharding"
+    sharded = instance["mode"] == Mode.SHARDING
     return {
         "node_id": Field("node_id", "node", "choice", True, choices=nodes),
         "target_id": Field(
             "target_id",
             "target",
             "choice",
-            choices=([] if own else whole) + ([*whole, *groups, *nodes] if own else nodes),
+            choices=[*whole, *(groups if sharded else []), *nodes],
         ),
         "target_type": Field(
             "target_type",
             "type of the target",
             "choice",
             help="Of a part of a cluster.",
-            choices=[("", "the whole instance"), *(types if own else [])],
+            choices=[("", "the whole instance"), *(types if sharded else [])],
         ),
         "group_id": Field("group_id", "group", "choice", choices=[("", ""), *groups]),
         "node_list": Field("node_list", "nodes", "choices", value=(), choices=nodes),
         "node_ids": Field("node_ids", "nodes", "choices", value=(), choices=nodes),
         "target_ids": Field("target_ids", "shards", "choices", value=(), choices=groups),
         "ids": Field("ids", "shards", "choices", value=(), choices=groups),
-        "target_spec_code": _specs(visit, instance, "target_spec_code"),
-        "spec_code": _specs(visit, instance, "spec_code"),
     }
 
 
-def _specs(visit: Visit, instance: Json, name: str) -> Field:
-    """The flavors of nodes like those the instance has."""
-    kinds = {_kind(node["spec_code"]) for group in instance["groups"] for node in group["nodes"]}
+def _flavors(visit: Visit, instance: Json, call: Call) -> dict[str, Field]:
+    """The fields that want a flavor, of nodes like those the instance has; they are asked for only
+    where the call has one."""
+    wanted = _FLAVORS.intersection(call.body.model_fields)
+    if not wanted:
+        return {}
+    kinds = {_kind(node["spec_code"]) for _, node in one_instance.nodes(instance)}
     flavors = visit.client.call(LIST_FLAVORS, {}, {}, {"region": instance["region"]})["flavors"]
     choices = [
         (one["spec_code"], f"{one['spec_code']}: {one['vcpus']} CPU, {one['ram']} GB")
         for one in flavors
         if _kind(one["spec_code"]) in kinds
     ]
-    return Field(name, "flavor", "choice", True, choices=choices)
+    return {name: Field(name, "flavor", "choice", True, choices=choices) for name in wanted}
 
 
 def _kind(spec_code: str) -> str:

@@ -9,7 +9,6 @@ from shardhouse.console.forms import Field
 from shardhouse.console.pages.parameters import rows, typed_values
 from shardhouse.console.session import PATH
 from shardhouse.console.visit import Answer, Moved, Page, Visit
-from shardhouse.contract.call import Call
 from shardhouse.contract.configurations import (
     APPLY_CONFIGURATION,
     COMPARE_CONFIGURATIONS,
@@ -19,7 +18,6 @@ from shardhouse.contract.configurations import (
     LIST_APPLICABLE,
     LIST_APPLICATIONS,
     LIST_CONFIGURATION_CHANGES,
-    LIST_CONFIGURATIONS,
     RESET_CONFIGURATION,
     SHOW_CONFIGURATION,
     UPDATE_CONFIGURATION,
@@ -45,7 +43,7 @@ def listed(visit: Visit) -> Answer:
             differences = answer["differences"]
         except RefusalError as error:
             problem = error.message
-    every = _all(visit, LIST_CONFIGURATIONS, {}, "configurations")
+    every = list(visit.client.configurations())
     shown = {
         "templates": every,
         "names": {one["id"]: one["name"] for one in every},
@@ -151,7 +149,7 @@ def _new(visit: Visit, error: RefusalError | None = None) -> Page:
 
 def _shown(visit: Visit, error: RefusalError | None = None) -> Page:
     found = visit.client.call(SHOW_CONFIGURATION, visit.path, {}, {})
-    every = _all(visit, LIST_CONFIGURATIONS, {}, "configurations")
+    every = list(visit.client.configurations())
     own = next((one["user_defined"] for one in every if one["id"] == found["id"]), False)
     instances = visit.client.call(LIST_APPLICABLE, visit.path, {}, {"limit": str(_PAGE)})
     histories = (
@@ -169,17 +167,6 @@ def _shown(visit: Visit, error: RefusalError | None = None) -> Page:
         "problem": error.message if error else "",
     }
     return Page("configuration.html", found["name"], shown, error.status if error else 200)
-
-
-def _all(visit: Visit, call: Call, path: dict[str, str], what: str) -> list[Json]:
-    """All items of a list, page by page."""
-    found: list[Json] = []
-    while True:
-        params = {"offset": str(len(found)), "limit": str(_PAGE)}
-        answer = visit.client.call(call, path, {}, params)
-        found += answer[what]
-        if not answer[what] or len(found) >= answer["total_count"]:
-            return found
 
 
 def _choice(name: str, label: str, words: list[Any]) -> Field:
