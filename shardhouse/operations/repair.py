@@ -16,7 +16,7 @@ from shardhouse.errors import MongoError, StepError
 from shardhouse.mongo import administrator, replica_set, set_repair
 from shardhouse.mongo.wait import Deadline
 from shardhouse.nodes.runtime import NodeRef
-from shardhouse.workflows import health, inspector, processes
+from shardhouse.workflows import health, inspector, processes, router_users
 from shardhouse.workflows.context import Context, now, parallel_map, set_plan, user_group
 from shardhouse.workflows.operation import NoArguments, Operation, Run, Step
 
@@ -65,6 +65,7 @@ def restrict(run: Run[NoArguments]) -> None:
             obstacles = administrator.restrict(clients[primary])
         except PyMongoError as error:
             raise MongoError(f"The rights of the administrator were not set: {error}") from error
+    router_users.refresh(context, instance)
     if obstacles:
         raise StepError(
             f"{'; '.join(obstacles)}. Accounts that manage users can get all rights through that: "

@@ -26,7 +26,7 @@ from shardhouse.operations.tasks import verify
 from shardhouse.operations.tasks.roll import Roll
 from shardhouse.store import capture_gaps, instances
 from shardhouse.store.capture_gaps import Cause, Gap
-from shardhouse.workflows import health, limits, processes
+from shardhouse.workflows import health, limits, processes, router_users
 from shardhouse.workflows.context import now, set_plan, user_group
 from shardhouse.workflows.launch import Launch
 from shardhouse.workflows.operation import Asked, Operation, Planned, Run, Step
@@ -207,6 +207,7 @@ def _restrict(run: Run[Upgrade], clients: Clients) -> None:
         return administrator.restrict(clients[primary]) if primary else None
 
     Deadline(_SECONDS).until("the administrator's rights to be set", restrict)
+    router_users.refresh(run.context, run.instance)
 
 
 def _in_order(instance: Instance) -> list[Group]:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pymongo.errors import PyMongoError
 
 from shardhouse import error_codes as codes
-from shardhouse.api.dds import router_users
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.accounts import (
     NamedRoleBody,
@@ -27,6 +26,7 @@ from shardhouse.error_codes import ErrorCode
 from shardhouse.errors import DdsError, MongoError
 from shardhouse.mongo.accounts import Account, Accounts
 from shardhouse.mongo.wait import Deadline
+from shardhouse.workflows import router_users
 from shardhouse.workflows.context import Context, set_plan, user_group
 
 SECONDS = 20.0

@@ -1,7 +1,6 @@
 """Passwords of database users. They go to MongoDB at once and are kept nowhere else."""
 
 from shardhouse import error_codes as codes
-from shardhouse.api.dds import router_users
 from shardhouse.api.dds.answering import answering
 from shardhouse.api.endpoint import Request
 from shardhouse.contract.call import Nothing
@@ -11,6 +10,7 @@ from shardhouse.errors import DdsError, MongoError
 from shardhouse.mongo import login
 from shardhouse.mongo.replica_set import find_primary
 from shardhouse.mongo.wait import Deadline
+from shardhouse.workflows import router_users
 from shardhouse.workflows.context import set_plan, user_group
 
 CHANGE_SECONDS = 20.0
