@@ -302,10 +302,12 @@ def _lost_build(client: "Client", instance: Instance) -> list[tuple[str, str]]:
     """That the build of an instance which is not well is gone, and how to get it back."""
     from shardhouse.engines import known
 
-    name = instance.get("engine_build")
-    if instance["status"] == "normal" or not name:
+    # Instances of Shardhouse 0.1 have no build's name, but that of its version.
+    name = instance["engine_build"] or instance["engine_version"]
+    if instance["status"] == "normal":
         return []
-    if name in client.dds("GET", "datastores/DDS-Community/versions")["builds"]:
+    here = client.dds("GET", "datastores/DDS-Community/versions")["builds"]
+    if any(build == name or build.partition("-")[0] == name for build in here):
         return []
     return [("build", f"[red]{name} is not here.[/] {known.way_back(name)}")]
 
