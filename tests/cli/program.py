@@ -21,13 +21,14 @@ class Program:
     """`shardhouse` for one data directory, which it is told by a variable."""
 
     data_dir: Path
+    command: tuple[str, ...] = PROGRAM
 
     def run(
         self, *arguments: str, stdin: str = "", **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         return subprocess.run(
-            [*PROGRAM, *arguments],
+            [*self.command, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
@@ -38,7 +39,7 @@ class Program:
 
     def piped(self, output: IO[bytes], *arguments: str) -> int:
         """Run one command to its end, its standard output into a file; its exit code."""
-        command = [*PROGRAM, *arguments]
+        command = [*self.command, *arguments]
         done = subprocess.run(
             command, stdout=output, timeout=SECONDS, env=self._environment(), check=False
         )
