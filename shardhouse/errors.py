@@ -156,6 +156,10 @@ class SettingsError(ShardhouseError):
     """A setting is wrong; the message names it, its value's source and what is allowed."""
 
 
+class StoreError(ShardhouseError):
+    """The store cannot be used by this version."""
+
+
 class EngineError(ShardhouseError):
     """No installed MongoDB build serves what was asked, or a build does not run."""
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from shardhouse.errors import DiskFullError
+from shardhouse.errors import DiskFullError, StoreError
 from shardhouse.store import journal
 from shardhouse.store.reserve import Reserve
 
@@ -66,9 +66,18 @@ class Database:
             yield connection
 
     def migrate(self) -> None:
-        """Bring the schema to this package's version."""
+        """Bring the schema to this package's version. Raises StoreError where a newer version of
+        the package has been here."""
         config = _migrations()
+        known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
         with self.write() as connection:
+            heads = MigrationContext.configure(connection).get_current_heads()
+            if unknown := set(heads) - known:
+                raise StoreError(
+                    "A newer version of Shardhouse has used this store "
+                    f"({self.engine.url.render_as_string()}, schema {', '.join(sorted(unknown))}). "
+                    "Install that version again, or put back a copy from before."
+                )
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 

@@ -8,6 +8,7 @@ from alembic.config import Config
 from sqlalchemy import inspect, text
 
 from shardhouse import store
+from shardhouse.errors import StoreError
 from shardhouse.store.database import Database
 
 
@@ -102,3 +103,13 @@ def test_the_last_of_three_members_is_hidden_from_then_on(database: Database) ->
         roles = dict(connection.execute(text("SELECT id, member FROM nodes")).all())
     voters = dict.fromkeys(("s1", "s2", "o1"), "voter")
     assert roles == {"m1": "", "m2": "", "s3": "hidden", **voters}
+
+
+def test_what_a_newer_version_has_used_is_refused_as_it_is(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match=r"newer version of Shardhouse.* 9999"):
+        database.migrate()
+    with database.read() as connection:
+        revision = text("SELECT version_num FROM alembic_version")
+        assert connection.execute(revision).scalar() == "9999"
