@@ -21,7 +21,7 @@ help:
 	@echo "make test   run all tests; ENGINE=6.0.5 runs them on that MongoDB build"
 	@echo "make check  check format, lint, types and import rules, and run the fast tests"
 	@echo "make test-fast  run the tests that start nothing, in half a minute"
-	@echo "make reference  write docs/reference and the table of settings from the code"
+	@echo "make reference  write docs/reference and other tables from the code"
 
 demo: $(RUNTIME) libraries engine
 	@$(BIN)/shardhouse demo --data-dir "$(DATA_DIR)" $(DEMO_OPTIONS)
@@ -39,7 +39,7 @@ FAST := tests/domain tests/contract tests/store tests/operations tests/workflows
 test-fast: $(DEVELOPMENT)
 	$(BIN)/pytest --quiet $(FAST)
 
-# What documentation repeats of the code: docs/reference, the table of settings in README.md.
+# What documentation repeats of the code: docs/reference, the table of settings.
 reference: $(DEVELOPMENT)
 	$(BIN)/python -m shardhouse.reference
 

@@ -73,7 +73,7 @@ def _nodes(parameter: Parameter) -> str:
 
 #: The tables, by the document they are in and the name that stands there.
 TABLES: Mapping[tuple[str, str], Callable[[], str]] = {
-    ("README.md", "settings"): settings_table,
+    ("docs/settings.md", "settings"): settings_table,
     ("docs/architecture.md", "states"): states_table,
     ("docs/events.md", "events"): events_table,
     ("docs/parameters.md", "parameters"): parameters_table,

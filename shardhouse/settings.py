@@ -312,8 +312,8 @@ class Settings(BaseSettings):
     )
     node_network: Annotated[list[str], NoDecode, BeforeValidator(_split)] = Field(
         default=["127.64.0.0/10"],
-        description="Where node addresses come from: networks, addresses, ranges ([above](#reach-"
-        "it-from-containers-and-other-machines)). Linux answers on all of 127.0.0.0/8.",
+        description="Where node addresses come from: networks, addresses, ranges; see "
+        "`docs/networks.md`. Linux answers on all of 127.0.0.0/8.",
     )
     public_network: Annotated[list[str], NoDecode, BeforeValidator(_split)] = Field(
         default=["127.200.0.0/24"],
