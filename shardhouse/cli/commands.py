@@ -44,6 +44,7 @@ app = typer.Typer(
     help="A self-hosted Document Database Service.",
 )
 app.command()(service.serve)
+app.command()(service.up)
 app.command()(service.status)
 app.command()(service.down)
 app.command()(demo.demo)

@@ -1,16 +1,13 @@
 """`shardhouse demo`: from nothing to a working sharded cluster, in one command."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from shardhouse.cli import credentials, output
+from shardhouse.cli import credentials, output, service
 from shardhouse.cli.options import DataDir
-
-START_SECONDS = 60.0
 
 
 def demo(
@@ -29,7 +26,7 @@ def demo(
 
     program = sys.argv[0]
     folder = credentials.resolve(data_dir)
-    start_serve(folder, port, iam_port)
+    service.start(folder, port, iam_port)
     with Tour(folder) as tour:
         instance = tour.cluster()
         lines = tour.use(instance)
@@ -53,20 +50,3 @@ def demo(
             ("stop", escape(f"{program} down --data-dir {folder}")),
         ]
     )
-
-
-def start_serve(folder: Path, port: int | None, iam_port: int | None) -> None:
-    """`serve` runs in the background and both of its APIs answer."""
-    from shardhouse.cli.installation import Installation
-
-    installation = Installation(folder)
-    running = installation.serve()
-    if running is not None:
-        output.note(f"shardhouse serve runs already, pid {running.pid}")
-        installation.await_answers(None, START_SECONDS)
-        return
-    ports = {"--port": port, "--iam-port": iam_port}
-    given = [f"{option}={value}" for option, value in ports.items() if value is not None]
-    child = installation.start(*given)
-    installation.await_answers(child, START_SECONDS)
-    output.note(f"shardhouse serve started, pid {child.pid}, log {installation.log_file}")

@@ -1,6 +1,7 @@
-"""`shardhouse serve`, `status`, `down`: the service itself."""
+"""`shardhouse serve`, `up`, `status`, `down`: the service itself."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -9,6 +10,7 @@ from shardhouse.cli import credentials, output
 from shardhouse.cli.options import DataDir, Json
 
 MIB = 1024**2
+START_SECONDS = 60.0
 
 
 def serve(
@@ -42,6 +44,35 @@ def serve(
             log_level=log_level,
         )
     )
+
+
+def up(
+    port: Annotated[int | None, typer.Option(help="Port of the DDS API. [default: 9800]")] = None,
+    iam_port: Annotated[int | None, typer.Option(help="Port of IAM. [default: 9801]")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Start the service in the background, and return when it answers.
+
+    Repeating it is harmless. `shardhouse down` stops the service and its databases.
+    """
+    start(credentials.resolve(data_dir), port, iam_port)
+
+
+def start(folder: Path, port: int | None, iam_port: int | None) -> None:
+    """`serve` runs in the background and both of its APIs answer."""
+    from shardhouse.cli.installation import Installation
+
+    installation = Installation(folder)
+    running = installation.serve()
+    if running is not None:
+        output.note(f"shardhouse serve runs already, pid {running.pid}")
+        installation.await_answers(None, START_SECONDS)
+        return
+    ports = {"--port": port, "--iam-port": iam_port}
+    given = [f"{option}={value}" for option, value in ports.items() if value is not None]
+    child = installation.start(*given)
+    installation.await_answers(child, START_SECONDS)
+    output.note(f"shardhouse serve started, pid {child.pid}, log {installation.log_file}")
 
 
 def status(data_dir: DataDir = None, json: Json = False) -> None:

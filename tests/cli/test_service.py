@@ -58,6 +58,19 @@ def test_doctor_tells_what_is_wrong_and_how_to_mend_it(tmp_path: Path) -> None:
     assert "instances/gone/node" in checks["Stray folders"]["found"]
 
 
+def test_up_returns_when_the_service_answers(tmp_path: Path) -> None:
+    program = Program(tmp_path / "data")
+    try:
+        for words in ("serve started", "serve runs already"):
+            done = program.run("up", "--port", "0", "--iam-port", "0")
+            assert done.returncode == 0, done.stderr
+            assert words in done.stderr
+            assert program.json("status")["answers"] is True
+    finally:
+        assert program.run("down").returncode == 0
+    assert program.run("status").returncode == 1
+
+
 @pytest.mark.soak
 def test_down_ends_everything_and_serve_brings_it_back(tmp_path: Path) -> None:
     program = Program(tmp_path / "data")
