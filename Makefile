@@ -12,7 +12,7 @@ PINNED := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 
-.PHONY: help demo test test-fast check reference down clean libraries engine
+.PHONY: help demo test test-fast check reference docs down clean libraries engine
 
 help:
 	@echo "make demo   start the service and create a sharded cluster through its API"
@@ -21,6 +21,7 @@ help:
 	@echo "make test   run all tests; ENGINE=6.0.5 runs them on that MongoDB build"
 	@echo "make check  check format, lint, types and import rules, and run the fast tests"
 	@echo "make test-fast  run the tests that start nothing, in half a minute"
+	@echo "make docs   build the documentation as a site, in site/"
 	@echo "make reference  write docs/reference and other tables from the code"
 
 demo: $(RUNTIME) libraries engine
@@ -42,6 +43,9 @@ test-fast: $(DEVELOPMENT)
 # What documentation repeats of the code: docs/reference, the table of settings.
 reference: $(DEVELOPMENT)
 	$(BIN)/python -m shardhouse.reference
+
+docs: $(DEVELOPMENT)
+	$(BIN)/mkdocs build --strict
 
 check: $(DEVELOPMENT)
 	$(BIN)/ruff format --check .
