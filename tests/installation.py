@@ -3,8 +3,6 @@ data directory. Ending it ends every node it started."""
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +12,7 @@ import httpx
 import psutil
 
 from shardhouse.mongo.admin import Access, Clients
+from tests.forking import Forked
 from tests.free_ports import free_port
 
 T = TypeVar("T")
@@ -47,7 +46,7 @@ class Installation:
         ports = {"port": free_port(), "iam_port": free_port()}
         self.settings = {"data_dir": str(data_dir)} | ports | settings
         self.log = data_dir.parent / f"{data_dir.name}.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
         self._token: str | None = None
 
     # The process
@@ -59,13 +58,9 @@ class Installation:
 
     def launch(self, program: str = PROGRAM, environment: Mapping[str, str] | None = None) -> None:
         """Start `serve` and do not wait."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", program, json.dumps(self.settings)],
-                stdout=log,
-                stderr=log,
-                env=os.environ | (environment or {}),
-            )
+        self._process = Forked(
+            program, json.dumps(self.settings), os.environ | (environment or {}), self.log
+        )
 
     def _answers(self) -> bool:
         assert self._process is not None
