@@ -28,13 +28,13 @@ class Order:
 
     name: str
     mode: Mode
-    version: str
-    spec: str
-    size: int
-    shards: int
-    mongos: int
-    members: int
     region: str
+    version: str = "4.4"
+    spec: str = SPEC
+    size: int = 20
+    shards: int = 2
+    mongos: int = 2
+    members: int = 3
     port: int | None = None
     zone: str | None = None
     ssl: bool | None = None
@@ -100,7 +100,7 @@ def flavor_like(origin: Mapping[str, Any] | None, mode: str, spec: str) -> list[
     """What an instance of a mode is built of when a backup says how many and how large: nodes of
     the size `spec`, else those of `origin`, else the usual ones."""
     usual: Mode = next(ours for ours, theirs in _MODES.items() if theirs == mode)
-    order = Order("", usual, "", spec or SPEC, 0, 0, 0, 0, "")
+    order = Order("", usual, "", spec=spec or SPEC)
     entries = [
         {key: value for key, value in entry.items() if key not in ("num", "size")}
         for entry in order.flavor()
