@@ -98,7 +98,7 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except ShardhouseError as error:
-        pytest.fail(error.message, pytrace=False)
+        raise pytest.fail.Exception(error.message, pytrace=False) from None
 
 
 def _data_dir(config: pytest.Config) -> Path | None:

@@ -185,7 +185,7 @@ class Installation:
             instance.resume(node)
         instance.await_normal()
         body = {"user_name": "rwuser", "user_pwd": instance.password}
-        self.client.dds("POST", f"instances/{instance.id}/reset-password", body)
+        self.client.dds("PUT", f"instances/{instance.id}/reset-password", body)
         instance.reset()
         return instance
 
@@ -213,11 +213,11 @@ class Installation:
     def _finish(self, name: str, answer: Mapping[str, Any]) -> None:
         """Wait until an instance is made."""
         from shardhouse.cli import jobs
-        from shardhouse.cli.output import CliError
+        from shardhouse.errors import ShardhouseError
 
         try:
             jobs.finish(self.client, answer["job_id"], quiet=True)
-        except CliError as error:
+        except ShardhouseError as error:
             self._keep = True
             raise InstallationError(
                 f"The instance {name} was not made. {error.message} The folder stays; logs are in "
