@@ -111,6 +111,25 @@ def flavor_like(origin: Mapping[str, Any] | None, mode: str, spec: str) -> list[
     return entries
 
 
+def restoring(
+    name: str,
+    source: Mapping[str, Any],
+    flavor: list[dict[str, Any]],
+    place: Mapping[str, Any],
+    *,
+    password: str | None = None,
+    port: int | None = None,
+) -> dict[str, Any]:
+    """The body of `POST /instances` for one with the data of a restore point. Without a password
+    that of the data holds."""
+    body: dict[str, Any] = {"name": name, "flavor": flavor, "restore_point": dict(source), **place}
+    if password is not None:
+        body["password"] = password
+    if port is not None:
+        body["port"] = str(port)
+    return body
+
+
 def place_like(origin: Mapping[str, Any] | None, region: str) -> dict[str, Any]:
     """Zone and network ids: those of `origin`."""
     if origin is not None:

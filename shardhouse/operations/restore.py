@@ -24,7 +24,7 @@ from shardhouse.operations import create
 from shardhouse.operations.tasks import recovering, verify
 from shardhouse.operations.tasks.recovering import Recovery
 from shardhouse.store import instances
-from shardhouse.workflows import launch, limits, processes
+from shardhouse.workflows import launch, limits, processes, snapshots
 from shardhouse.workflows.context import now, parallel_map, set_plan, user_group
 from shardhouse.workflows.operation import Asked, Operation, Planned, Run, Step
 from shardhouse.workflows.restorable import Point
@@ -116,9 +116,10 @@ def _end_all(run: Run[Recovery]) -> None:
 
 
 def clean_up(run: Run[Recovery]) -> None:
-    """What the nodes had before is gone. Not a step: half of it removed, a failure could not be
-    rolled back."""
+    """What the nodes had before is gone, and a snapshot that was sent for this. Not a step: half of
+    it removed, a failure could not be rolled back."""
     recovering.clean_up(run)
+    snapshots.restored(run.context, run.arguments.origin_id, run.job.id)
     create.restore_heartbeat_interval(run)
 
 
@@ -136,6 +137,8 @@ def stop(run: Run[Recovery]) -> None:
     create.stop(run)
     with suppress(ShardhouseError):
         recovering.clean_up(run)
+    with suppress(ShardhouseError):
+        snapshots.restored(run.context, run.arguments.origin_id, run.job.id)
 
 
 def since_now(connection: Connection, run: Run[Recovery]) -> None:
