@@ -3,7 +3,7 @@
 import hashlib
 import tarfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -64,6 +64,7 @@ def load(
     password: str | None = None,
     spec: str = "",
     port: int | None = None,
+    changes: Mapping[str, Any] | None = None,
     progress: Progress = _silent,
 ) -> dict[str, Any]:
     """Order a new instance with a snapshot's data; the answer has its `id`, and the `job_id` of the
@@ -71,6 +72,7 @@ def load(
 
     Without a `name` it has that of the instance that was saved, without a `password` its `rwuser`
     has the one that it had there, without a `spec` (`s2.medium.4`) nodes are as large as there.
+    `changes` are further fields of the body of `POST /instances`.
     Raises SnapshotError for a file that is no snapshot, ClientError.
     """
     path = Path(path)
@@ -88,7 +90,7 @@ def load(
         port=port,
     )
     try:
-        return client.dds("POST", "instances", body)
+        return client.dds("POST", "instances", body | dict(changes or {}))
     except BaseException:
         with suppress(ClientError):
             client.dds("DELETE", f"backups/{received['backup_id']}")

@@ -12,7 +12,7 @@ from shardhouse.cli.installation import Installation
 from shardhouse.cli.output import CliError
 
 READY = "ready"
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 def main(folder: Path) -> str | None:

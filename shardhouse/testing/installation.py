@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 120.0
 #: Nothing is backed up by itself: that would only take time.
-_NO_BACKUPS = {"start_time": "00:00-01:00", "keep_days": "0"}
-_ZONES = 3
+_NO_BACKUPS = {"backup_strategy": {"keep_days": 0}}
 
 
 class Installation:
@@ -67,9 +66,9 @@ class Installation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if "client" in self.__dict__:
-            self.client.__exit__(kind, error, trace)
-            del self.client
+        if "api" in self.__dict__:
+            self.api.__exit__(kind, error, trace)
+            del self.api
         if self._guard is not None:
             guard, self._guard, self._folder = self._guard, None, None
             _, problem = guard.communicate("keep" if self._keep else "", STOP_SECONDS)
@@ -84,7 +83,7 @@ class Installation:
         return self._folder
 
     @cached_property
-    def client(self) -> "Client":
+    def api(self) -> "Client":
         """Its APIs, as the administrator."""
         from shardhouse.cli import credentials
         from shardhouse.client.api import Client
@@ -116,30 +115,34 @@ class Installation:
         name: str | None = None,
         password: str | None = None,
         snapshot: str | os.PathLike[str] | None = None,
-        zones: int | None = None,
+        zones: int = 3,
         **order: Any,
     ) -> Instance:
         """A new instance, when it is normal. `order` has further fields of
         `shardhouse.client.orders.Order`: version, spec, size (GB), shards, mongos, members, port,
-        ssl. Nodes of each group are spread over `zones` availability zones: over three, or in one
-        for `single`. With `snapshot`, a file of `shardhouse snapshot save`, it has the shape and
-        the data of that.
+        ssl. The nodes of each group are spread over `zones` availability zones. With `snapshot`, a
+        file of `shardhouse snapshot save`, it has the shape and the data of that.
 
         Raises InstallationError, or another ShardhouseError, if it cannot be made.
         """
         name = name or f"test-{secrets.token_hex(4)}"
         password = password or _new_password()
+        region = self.api.region
+        zone = ",".join(f"{region}-{number:02}" for number in range(1, zones + 1))
+        self._need_builds()
+        self._report(f"making {name} ({snapshot or mode})")
         if snapshot is not None:
-            from shardhouse.client import snapshots  # type: ignore[attr-defined]
+            from shardhouse.client import snapshots
 
-            self._report(f"making {name} of {snapshot}")
-            path = Path(snapshot)
-            answer = snapshots.load(self.client, path, name=name, password=password)
+            changes = {"availability_zone": zone, **_NO_BACKUPS}
+            answer = snapshots.load(
+                self.api, Path(snapshot), name=name, password=password, changes=changes, **order
+            )
         else:
-            self._need_builds()
-            self._report(f"making {name} ({mode})")
-            body = self._body(name, mode, zones, order, password)
-            answer = self.client.dds("POST", "instances", body)
+            from shardhouse.client.orders import Order
+
+            body = Order(name, mode, region, zone=zone, **order).body(password) | _NO_BACKUPS
+            answer = self.api.dds("POST", "instances", body)
         self._finish(name, answer)
         return Instance(self, self._listed(name) or answer, password)
 
@@ -177,7 +180,7 @@ class Installation:
         if found is None:
             return None
         if found["status"] == "createfail":
-            self.client.dds("DELETE", f"instances/{found['id']}")
+            self.api.dds("DELETE", f"instances/{found['id']}")
             return None
         self._report(f"using {name} again")
         instance = Instance(self, found, _new_password())
@@ -185,26 +188,15 @@ class Installation:
             instance.resume(node)
         instance.await_normal()
         body = {"user_name": "rwuser", "user_pwd": instance.password}
-        self.client.dds("PUT", f"instances/{instance.id}/reset-password", body)
+        self.api.dds("PUT", f"instances/{instance.id}/reset-password", body)
         instance.reset()
         return instance
 
     def _listed(self, name: str) -> dict[str, Any] | None:
-        return next(self.client.instances(name=name), None)
-
-    def _body(
-        self, name: str, mode: "Mode", zones: int | None, order: Mapping[str, Any], password: str
-    ) -> dict[str, Any]:
-        from shardhouse.client.orders import Order
-
-        region = self.client.region
-        number = zones or (1 if mode == "single" else _ZONES)
-        zone = ",".join(f"{region}-{one:02}" for one in range(1, number + 1))
-        body = Order(name, mode, region, zone=zone, **order).body(password)
-        return body | {"backup_strategy": _NO_BACKUPS}
+        return next(self.api.instances(name=name), None)
 
     def _need_builds(self) -> None:
-        if not self.client.dds("GET", "datastores/DDS-Community/versions")["builds"]:
+        if not self.api.dds("GET", "datastores/DDS-Community/versions")["builds"]:
             raise InstallationError(
                 "No MongoDB is installed for Shardhouse. Install it and run the tests again: "
                 'pip install "shardhouse[mongodb]"'
@@ -212,12 +204,12 @@ class Installation:
 
     def _finish(self, name: str, answer: Mapping[str, Any]) -> None:
         """Wait until an instance is made."""
-        from shardhouse.cli import jobs
-        from shardhouse.errors import ShardhouseError
+        from shardhouse.client import jobs
+        from shardhouse.client.errors import ClientError
 
         try:
-            jobs.finish(self.client, answer["job_id"], quiet=True)
-        except ShardhouseError as error:
+            jobs.finish(self.api, answer["job_id"])
+        except ClientError as error:
             self._keep = True
             raise InstallationError(
                 f"The instance {name} was not made. {error.message} The folder stays; logs are in "
@@ -245,6 +237,7 @@ class Installation:
         from shardhouse.testing.guard import START_SECONDS
 
         local = Local(folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locks.locked(folder / "testing" / "start.lock"):
             child = None
             if local.serve() is None:

@@ -107,7 +107,7 @@ class Instance:
 
     def show(self) -> dict[str, Any]:
         """The instance as the API shows it now. InstallationError if it is gone."""
-        found = next(self._installation.client.instances(id=self.id), None)
+        found = next(self._installation.api.instances(id=self.id), None)
         if found is None:
             raise InstallationError(f"The instance {self.name} ({self.id}) is gone.")
         return found
@@ -160,7 +160,7 @@ class Instance:
 
     def delete(self) -> None:
         """Delete the instance. Its nodes end a moment later."""
-        self._installation.client.dds("DELETE", f"instances/{self.id}")
+        self._installation.api.dds("DELETE", f"instances/{self.id}")
 
     # Failures
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from shardhouse import testing
+from shardhouse.client import snapshots
 from tests.installation import Installation, until
 
 pytest_plugins = ["pytester"]
@@ -121,6 +123,35 @@ def test_what_went_wrong_is_said_in_words(
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*99.0*DBS*"])
     result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_an_instance_is_made_of_a_snapshot(
+    pytester: pytest.Pytester, installation: Installation
+) -> None:
+    seed = pytester.path / "seed.snapshot"
+    with (
+        testing.Installation(installation.data_dir) as service,
+        service.create("single") as seeded,
+    ):
+        with seeded.client() as client:
+            client["shop"]["orders"].insert_one({"_id": 1})
+        snapshots.save(service.api, seeded.id, seed)
+    pytester.makeini(
+        f"""
+        [pytest]
+        shardhouse_data_dir = {installation.data_dir}
+        shardhouse_snapshot = {seed.name}
+        """
+    )
+    pytester.makepyfile(
+        """
+        def test_one(shardhouse_instance):
+            assert shardhouse_instance.mode == "Single"
+            with shardhouse_instance.client() as client:
+                assert client["shop"]["orders"].find_one() == {"_id": 1}
+        """
+    )
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
 
 
 SLEEPER = """
