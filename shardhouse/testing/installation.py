@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from shardhouse.testing import locks
@@ -60,18 +59,13 @@ class Installation:
             self._start_named(self._named)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if "api" in self.__dict__:
-            self.api.__exit__(kind, error, trace)
+            self.api.__exit__(None, None, None)
             del self.api
         if self._guard is not None:
             guard, self._guard, self._folder = self._guard, None, None
-            _, problem = guard.communicate("keep" if self._keep else "", STOP_SECONDS)
+            problem = guard.communicate("keep" if self._keep else "", STOP_SECONDS)[1]
             if guard.returncode:
                 raise InstallationError(problem.strip())
 

@@ -1,5 +1,6 @@
 """The fixtures, in sessions of pytest as users have them."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from shardhouse.client import snapshots
 from tests.installation import Installation, until
 
 pytest_plugins = ["pytester"]
+GUIDE = Path(__file__).parents[2] / "docs" / "testing.md"
 
 USE = """
 def test_it_is_a_cluster(shardhouse, shardhouse_cluster):
@@ -22,8 +24,8 @@ def test_it_is_a_cluster(shardhouse, shardhouse_cluster):
     assert shardhouse_cluster.password not in repr(shardhouse_cluster)
     with shardhouse_cluster.client() as client:
         assert len(list(client["config"]["shards"].find())) == 2
-        assert "shop" not in client.list_database_names()
-        client["shop"]["orders"].insert_one({"_id": 1})
+        assert "kept" not in client.list_database_names()
+        client["kept"]["orders"].insert_one({"_id": 1})
     with shardhouse_cluster.database() as database:
         database["orders"].insert_one({"_id": 1})
         names = database.client.list_database_names()
@@ -32,28 +34,20 @@ def test_it_is_a_cluster(shardhouse, shardhouse_cluster):
         assert {*names} - {*client.list_database_names()} == {database.name}
     print("used", shardhouse_cluster.id)
 """
-BREAK = """
+MISUSE = """
 import pytest
 
-def test_a_killed_primary(shardhouse_cluster):
-    before = shardhouse_cluster.primary("shard_1")
-    assert shardhouse_cluster.kill_primary("shard_1") == before
-    assert shardhouse_cluster.await_primary("shard_1").group == "shard_1"
-    shardhouse_cluster.await_normal()
-
-def test_an_unreachable_zone(shardhouse_cluster):
-    cut = shardhouse_cluster.primary("shard_1").zone
-    with shardhouse_cluster.client() as client, shardhouse_cluster.cut_zone(cut) as nodes:
-        assert {node.zone for node in nodes} == {cut}
-        assert {"shard_1", "shard_2", "config"} <= {node.group for node in nodes}
-        assert shardhouse_cluster.await_primary("shard_1").zone != cut
-    assert all(node.status == "normal" for node in shardhouse_cluster.nodes)
-
-def test_what_is_not_there(shardhouse_cluster):
+def test_zones_and_groups(shardhouse_cluster):
+    zones = {}
+    for node in shardhouse_cluster.nodes:
+        zones.setdefault(node.group, []).append(node.zone)
+    each = ["local-01", "local-02", "local-03"]
+    sets = dict.fromkeys(("shard_1", "shard_2", "config"), each)
+    assert zones == {"mongos": each[:2], **sets}
     with pytest.raises(ValueError, match="local-01, local-02, local-03"):
         with shardhouse_cluster.cut_zone("moon"):
             pass
-    with pytest.raises(ValueError, match="config"):
+    with pytest.raises(ValueError, match="shard_1"):
         shardhouse_cluster.kill_primary()
 """
 
@@ -62,17 +56,22 @@ def test_a_named_installation_keeps_its_instances(
     pytester: pytest.Pytester, installation: Installation
 ) -> None:
     pytester.makeini(f"[pytest]\nshardhouse_data_dir = {installation.data_dir}")
-    pytester.makepyfile(test_use=USE, test_zbreak=BREAK)
-    first = pytester.runpytest_subprocess("-v", "-rP")
-    first.assert_outcomes(passed=4)
+    shown = "\n".join(block for block in examples() if "def test_orders" in block)
+    pytester.makepyfile(test_docs=shown, test_use=USE, test_zones=MISUSE)
+    first = pytester.runpytest_subprocess(
+        "-v", "-rP", "test_use.py", "test_docs.py", "test_zones.py"
+    )
+    first.assert_outcomes(passed=5)
     first.stdout.fnmatch_lines(
         [f"shardhouse: installation in {installation.data_dir}", "shardhouse: making pytest-*-1 *"]
     )
     again = pytester.runpytest_subprocess("-v", "-rP", "test_use.py")
     again.assert_outcomes(passed=1)
     again.stdout.fnmatch_lines(["shardhouse: using pytest-*-1 again"])
-    (used,) = {line for line in first.outlines + again.outlines if line.startswith("used ")}
-    installation.delete(used.removeprefix("used "))
+    assert used(first) == used(again)
+    for instance in installation.call("GET", "/instances").json()["instances"]:
+        if instance["name"].startswith("pytest-"):
+            installation.delete(instance["id"])
 
 
 def test_workers_of_xdist_have_instances_of_their_own(
@@ -202,6 +201,16 @@ def test_the_api_beneath_needs_no_pytest() -> None:
         "('pytest', 'psutil', 'httpx', 'pymongo', 'pydantic', 'typer')))"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def used(result: pytest.RunResult) -> list[str]:
+    """Which cluster the tests had."""
+    return [line for line in result.outlines if line.startswith("used ")]
+
+
+def examples() -> list[str]:
+    """The examples of the guide."""
+    return re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
 
 
 def named(folder: Path) -> list[psutil.Process]:
