@@ -17,8 +17,8 @@ from shardhouse.domain import policy, restoring
 from shardhouse.domain.change import Change
 from shardhouse.domain.model import Instance
 from shardhouse.engines.catalogue import release
-from shardhouse.errors import DdsError, ShardhouseError
-from shardhouse.mongo import administrator
+from shardhouse.errors import DdsError, ShardhouseError, StepError
+from shardhouse.mongo import administrator, replica_set
 from shardhouse.mongo.admin import accepts, end_at_once
 from shardhouse.operations import create
 from shardhouse.operations.tasks import recovering, verify
@@ -83,16 +83,21 @@ def found_in_place(run: Run[Recovery]) -> None:
 
 
 def connect(run: Run[Recovery]) -> None:
-    """The administrator has the password that was asked for; without one, that of the backup."""
+    """The administrator has the password that was asked for; without one, that of the backup. In
+    data that came as a snapshot nobody has rights that are reserved."""
     password = run.context.secrets(run.instance.id).get(launch.PASSWORD)
     if password is None:
         run.report("the password of rwuser is that of the backup")
-        return
     processes.ensure_all(run.context, run.instance)
     with run.context.clients(run.instance) as clients:
-        user_store = set_plan(user_group(run.instance))
+        hosts = set_plan(user_group(run.instance)).hosts
         deadline = processes.deadline(run.context, run.instance)
-        administrator.ensure(user_store.hosts, password, clients, deadline)
+        if password is not None:
+            administrator.ensure(hosts, password, clients, deadline)
+        if snapshots.is_snapshot(run.context, run.arguments.origin_id):
+            primary = deadline.until("a primary", lambda: replica_set.find_primary(hosts, clients))
+            if obstacles := administrator.restrict(clients[primary]):
+                raise StepError(f"Nobody may have such rights here: {'; '.join(obstacles)}.")
 
 
 def put_in_place(run: Run[Recovery]) -> None:
