@@ -6,6 +6,7 @@ anew from it. Only then does it take its place. An instance whose data is replac
 then, and gets its own data back if anything fails.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,7 +20,8 @@ from shardhouse.domain.model import Instance
 from shardhouse.engines.catalogue import release
 from shardhouse.errors import DdsError, ShardhouseError, StepError
 from shardhouse.mongo import administrator, replica_set
-from shardhouse.mongo.admin import accepts, end_at_once
+from shardhouse.mongo.admin import Client, Clients, accepts, end_at_once
+from shardhouse.mongo.wait import Deadline
 from shardhouse.operations import create
 from shardhouse.operations.tasks import recovering, verify
 from shardhouse.operations.tasks.recovering import Recovery
@@ -95,9 +97,28 @@ def connect(run: Run[Recovery]) -> None:
         if password is not None:
             administrator.ensure(hosts, password, clients, deadline)
         if snapshots.is_snapshot(run.context, run.arguments.origin_id):
-            primary = deadline.until("a primary", lambda: replica_set.find_primary(hosts, clients))
-            if obstacles := administrator.restrict(clients[primary]):
-                raise StepError(f"Nobody may have such rights here: {'; '.join(obstacles)}.")
+            _restrict(run, hosts, clients, deadline)
+
+
+def _restrict(
+    run: Run[Recovery], user_store: Sequence[str], clients: Clients, deadline: Deadline
+) -> None:
+    """Raises StepError where users or roles of the data hold what is reserved."""
+
+    def primary(hosts: Sequence[str]) -> Client:
+        return clients[
+            deadline.until("a primary", lambda: replica_set.find_primary(hosts, clients))
+        ]
+
+    found = [
+        words
+        for group in run.instance.data_groups
+        for words in administrator.holders(primary(set_plan(group).hosts))
+    ]
+    if not found:
+        found += administrator.restrict(primary(user_store))
+    if found:
+        raise StepError(f"The data cannot be used here: {'; '.join(found)}.")
 
 
 def put_in_place(run: Run[Recovery]) -> None:
