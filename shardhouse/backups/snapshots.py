@@ -22,22 +22,23 @@ from shardhouse.contract.snapshots import (
     SnapshotInstance,
     SnapshotPart,
     SnapshotSet,
+    SnapshotStrategy,
     parse,
 )
-from shardhouse.domain.model import GroupType
+from shardhouse.domain.model import GroupType, Instance
 from shardhouse.errors import CorruptBackupError, SnapshotError
 from shardhouse.nodes.runtime import DataFile
 
 
 class Packed:
-    """A backup as a snapshot. `ssl` is whether its instance has TLS. Raises BackupError, also while
-    its content is read."""
+    """A backup of an instance, which may be gone, as a snapshot. Raises BackupError, also while its
+    content is read."""
 
-    def __init__(self, archive: Archive, backup_id: str, *, ssl: bool) -> None:
+    def __init__(self, archive: Archive, backup_id: str, instance: Instance) -> None:
         self._archive = archive
         made = manifest.read(archive, backup_id)
         self._objects = list(_objects(made))
-        self._snapshot = _head(archive, made, ssl=ssl)
+        self._snapshot = _head(archive, made, instance)
         self._head = json.dumps(
             self._snapshot.model_dump(mode="json", exclude_none=True), indent=1
         ).encode()
@@ -123,7 +124,7 @@ def _objects(made: Manifest) -> Iterator[str]:
         yield namespaces.name(made.backup_id, one.group_id)
 
 
-def _head(archive: Archive, made: Manifest, *, ssl: bool) -> Snapshot:
+def _head(archive: Archive, made: Manifest, instance: Instance) -> Snapshot:
     origin = made.instance
     stored = {entry.name: entry.size for entry in archive.list(manifest.folder(made.backup_id))}
 
@@ -146,7 +147,8 @@ def _head(archive: Archive, made: Manifest, *, ssl: bool) -> Snapshot:
             storage_engine=origin.storage_engine,
             engine_version=origin.engine_version,
             engine_build=origin.engine_build,
-            ssl=ssl,
+            ssl=instance.ssl,
+            backup_strategy=SnapshotStrategy(**vars(instance.backup_strategy)),
             groups=tuple(
                 SnapshotGroup(
                     name=group.name,

@@ -89,6 +89,7 @@ def load(
         password=password,
         port=port,
     )
+    body["backup_strategy"] = _strategy(snapshot)
     try:
         return client.dds("POST", "instances", body | dict(changes or {}))
     except BaseException:
@@ -159,6 +160,14 @@ def _counted(path: Path, size: int, progress: Progress) -> Iterator[bytes]:
         while chunk := file.read(_CHUNK):
             yield chunk
             progress(file.tell(), size)
+
+
+def _strategy(snapshot: Snapshot) -> dict[str, str]:
+    """Automatic backups as the instance had them."""
+    strategy = snapshot.instance.backup_strategy
+    if not strategy.keep_days:
+        return {"keep_days": "0"}
+    return {name: str(value) for name, value in strategy if value != ""}
 
 
 def _like(snapshot: Snapshot) -> dict[str, Any]:

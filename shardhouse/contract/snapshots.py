@@ -40,6 +40,18 @@ class SnapshotGroup(Wire):
     size: Count
     nodes: Count
 
+    def shape(self, group_id: str) -> GroupShape:
+        """The group as backups have it, under an id."""
+        return GroupShape(group_id, self.type, self.name, self.spec_code, self.size, self.nodes)
+
+
+class SnapshotStrategy(Wire):
+    """Its automatic backups: see `domain.model.BackupStrategy`."""
+
+    start_time: str
+    keep_days: Count
+    period: str
+
 
 class SnapshotInstance(Wire):
     """The instance, as it was then. `version` was asked for, `engine_version` ran."""
@@ -51,11 +63,8 @@ class SnapshotInstance(Wire):
     engine_version: str
     engine_build: str
     ssl: bool
+    backup_strategy: SnapshotStrategy
     groups: tuple[SnapshotGroup, ...]
-
-    def of_type(self, kind: GroupType) -> tuple[SnapshotGroup, ...]:
-        """The groups of one type."""
-        return tuple(group for group in self.groups if group.type is kind)
 
 
 class SnapshotPart(Wire):
@@ -151,11 +160,6 @@ def _check(head: Snapshot) -> None:
         raise SnapshotError(f"{HEAD} has a name that no instance or group can have.")
     if not held or sorted(held) != sorted(told) or len(set(held)) != len(held):
         raise SnapshotError(f"{HEAD} names other replica sets than its instance has.")
-
-
-def shape(group: SnapshotGroup, group_id: str) -> GroupShape:
-    """A group as backups have it."""
-    return GroupShape(group_id, group.type, group.name, group.spec_code, group.size, group.nodes)
 
 
 class SnapshotLink(DumpLink):

@@ -15,7 +15,7 @@ from shardhouse.backups import manifest, namespaces, snapshots
 from shardhouse.backups.manifest import Manifest, PackedFile, SetBackup
 from shardhouse.contract.snapshots import DATA, NAMESPACES, OPLOG, Snapshot
 from shardhouse.domain import policy
-from shardhouse.domain.backup import Backup, BackupStatus, BackupType, GroupShape
+from shardhouse.domain.backup import Backup, BackupStatus, BackupType
 from shardhouse.domain.change import Change
 from shardhouse.domain.creation import DEFAULT_PORT, OFFERED
 from shardhouse.domain.model import BackupStrategy, Instance, Mode, Status
@@ -74,13 +74,19 @@ def receive(context: Context, project_id: str, backup_id: str, chunks: Iterable[
         raise bad_parameter(_FIELD, error.message, codes.VERSION_INVALID) from None
 
 
+def is_snapshot(context: Context, instance_id: str) -> bool:
+    """Whether backups of this instance came as a snapshot: so their data is that of a stranger."""
+    with context.database.read() as connection:
+        origin = instances.load(connection, instance_id)
+    return origin is not None and policy.is_imported(origin)
+
+
 def restored(context: Context, instance_id: str, job_id: str) -> None:
     """A job has restored a backup of this instance, or has failed to: if that was a snapshot, it
     goes, unless another job needs it. Repeating it is harmless. Raises BackupError."""
     with context.database.read() as connection:
-        origin = instances.load(connection, instance_id)
         others = {use.origin_id for use in restorable.in_use(connection, but=job_id)}
-    if origin and policy.is_imported(origin) and instance_id not in others:
+    if is_snapshot(context, instance_id) and instance_id not in others:
         discard(context, instance_id)
 
 
@@ -149,10 +155,7 @@ def _kept(
 ) -> Backup:
     """Store the parts, then what makes a backup of them. No id is one of the file's."""
     archive, ids = context.archive(origin.id), Ids()
-    shape = tuple(
-        GroupShape(ids.group(), one.type, one.name, one.spec_code, one.size, one.nodes)
-        for one in snapshot.instance.groups
-    )
+    shape = tuple(group.shape(ids.group()) for group in snapshot.instance.groups)
     group_ids = {(group.name, group.type): group.id for group in shape}
     objects: dict[str, str] = {}
     for one in snapshot.sets:

@@ -94,7 +94,7 @@ def upload(request: Request[LinkQuery, Nothing]) -> SnapshotReceived:
 
 def _packed(service: Service, backup: Backup) -> Packed:
     origin = service.context.instance(backup.instance_id)
-    return Packed(service.context.archive(backup.instance_id), backup.id, ssl=origin.ssl)
+    return Packed(service.context.archive(backup.instance_id), backup.id, origin)
 
 
 def _name(backup: Backup) -> str:
