@@ -14,6 +14,9 @@ import pytest
 import yaml
 from pymongo import MongoClient
 
+from tests.installation import Installation
+from tests.testing import seeds
+
 CONTRIB = Path(__file__).parents[2] / "contrib"
 
 
@@ -57,20 +60,25 @@ def test_the_action_of_github(runner: dict[str, str], tmp_path: Path) -> None:
     assert f"::add-mask::{values['uri']}" in printed
     assert printed.count(password(values["uri"])) == 2  # masked, and in the masked address
     assert job["MONGODB_URI"] == values["uri"]
-    check(values["uri"])
+    with MongoClient[dict[str, Any]](values["uri"]) as client:
+        client["shop"]["orders"].insert_one({"_id": 1})
     asked = run(f'source "{values["token-env"]}"; echo "$OS_AUTH_URL"', runner)
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v3\n", asked)
 
 
-@pytest.mark.soak  # the commands are those of the action
-def test_the_job_of_gitlab(runner: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.soak  # but for the snapshot, the commands are those of the action
+def test_the_job_of_gitlab(
+    runner: dict[str, str], tmp_path: Path, installation: Installation
+) -> None:
+    seed = tmp_path / "seed.snapshot"
+    seeds.save(installation, seed)
     template = yaml.safe_load((CONTRIB / "gitlab" / "shardhouse.gitlab-ci.yml").read_text())
     job = template[".shardhouse"]
     install, *before = job["before_script"]
     assert install.startswith("python -m pip install")
     folder = tmp_path / "data"
-    given = job["variables"] | {"MONGODB_MODE": "single", "SHARDHOUSE_DATA_DIR": str(folder)}
-    script = [*before, 'printf "%s\\n" "$MONGODB_URI" "$OS_AUTH_URL"', "sleep 600"]
+    given = job["variables"] | {"MONGODB_SNAPSHOT": str(seed), "SHARDHOUSE_DATA_DIR": str(folder)}
+    script = [*before, 'printf "%s\\n" "$MONGODB_URI" "$OS_AUTH_URL"', "exec sleep 600"]
     with subprocess.Popen(
         ["sh", "-ec", "\n".join(script)], env=runner | given, stdout=subprocess.PIPE, text=True
     ) as shell:
@@ -78,7 +86,8 @@ def test_the_job_of_gitlab(runner: dict[str, str], tmp_path: Path) -> None:
             assert shell.stdout is not None
             lines = iter(shell.stdout)
             uri = next(line.strip() for line in lines if line.startswith("mongodb://"))
-            check(uri)
+            with MongoClient[dict[str, Any]](uri) as client:
+                assert client["shop"]["orders"].find_one() == {"_id": 1}
             assert next(lines).startswith("http://127.0.0.1:")
         finally:
             shell.kill()
@@ -112,11 +121,6 @@ def pairs(path: Path) -> dict[str, str]:
 
 def password(uri: str) -> str:
     return uri.removeprefix("mongodb://rwuser:").partition("@")[0]
-
-
-def check(uri: str) -> None:
-    with MongoClient[dict[str, Any]](uri) as client:
-        client["shop"]["orders"].insert_one({"_id": 1})
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -9,9 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shardhouse import testing
-from shardhouse.client import snapshots
 from tests.installation import Installation, until
+from tests.testing import seeds
 
 pytest_plugins = ["pytester"]
 GUIDE = Path(__file__).parents[2] / "docs" / "testing.md"
@@ -128,13 +127,7 @@ def test_an_instance_is_made_of_a_snapshot(
     pytester: pytest.Pytester, installation: Installation
 ) -> None:
     seed = pytester.path / "seed.snapshot"
-    with (
-        testing.Installation(installation.data_dir) as service,
-        service.create("single") as seeded,
-    ):
-        with seeded.client() as client:
-            client["shop"]["orders"].insert_one({"_id": 1})
-        snapshots.save(service.api, seeded.id, seed)
+    seeds.save(installation, seed)
     pytester.makeini(
         f"""
         [pytest]
