@@ -4,6 +4,7 @@ pytest loads this module wherever Shardhouse is installed, so nothing is importe
 is used. `docs/testing.md` is the guide.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,8 +103,6 @@ def _readable() -> Iterator[None]:
 
 
 def _data_dir(config: pytest.Config) -> Path | None:
-    import os
-
     named: str = config.getini(_DATA_DIR)
     return _path(config, named or os.environ.get("SHARDHOUSE_DATA_DIR", ""))
 
@@ -114,7 +113,7 @@ def _path(config: pytest.Config, text: str) -> Path | None:
 
 
 def _reporter(config: pytest.Config) -> Callable[[str], None]:
-    """Shows what takes seconds as it begins, with `-v` or `-s`."""
+    """Shows with `-v` what takes seconds, as it begins."""
 
     def report(line: str) -> None:
         terminal = config.pluginmanager.getplugin("terminalreporter")

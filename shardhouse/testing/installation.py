@@ -138,7 +138,7 @@ class Installation:
             body = Order(name, mode, region, zone=zone, **order).body(password) | _NO_BACKUPS
             answer = self.api.dds("POST", "instances", body)
         self._finish(name, answer)
-        return Instance(self, self._listed(name) or answer, password)
+        return Instance(self, next(self.api.instances(id=answer["id"])), password)
 
     @contextmanager
     def lease(self, **order: Any) -> Iterator[Instance]:
@@ -148,7 +148,7 @@ class Installation:
         and deleted afterwards. Else it stays for later: who orders the same gets it again, without
         its databases and with another password.
         """
-        if self._named is None or "snapshot" in order:
+        if self._named is None or order.get("snapshot"):
             with self.create(**order) as made:
                 yield made
             return
@@ -170,7 +170,7 @@ class Installation:
 
     def _again(self, name: str) -> Instance | None:
         """The instance of this name as if it were new, if there is one that can be used."""
-        found = self._listed(name)
+        found = next(self.api.instances(name=name), None)
         if found is None:
             return None
         if found["status"] == "createfail":
@@ -185,9 +185,6 @@ class Installation:
         self.api.dds("PUT", f"instances/{instance.id}/reset-password", body)
         instance.reset()
         return instance
-
-    def _listed(self, name: str) -> dict[str, Any] | None:
-        return next(self.api.instances(name=name), None)
 
     def _need_builds(self) -> None:
         if not self.api.dds("GET", "datastores/DDS-Community/versions")["builds"]:

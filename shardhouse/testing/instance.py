@@ -241,7 +241,7 @@ class Instance:
             ports = process.net_connections("tcp")
             listening = [one.laddr for one in ports if one.status == psutil.CONN_LISTEN]
             if listening:
-                options: dict[str, Any] = {"serverSelectionTimeoutMS": _HELLO_MS}
+                options: dict[str, Any] = {"timeoutMS": _HELLO_MS}
                 if self._authority:
                     options |= {"tls": True, "tlsCAFile": str(self._authority)}
                 with MongoClient[dict[str, Any]](
