@@ -189,6 +189,11 @@ class CorruptBackupError(BackupError):
     """What a backup storage returned is not what was written: damaged, cut short or exchanged."""
 
 
+class SnapshotError(ShardhouseError):
+    """A file is no snapshot, not a whole one, or not one that can be read here; the message says
+    which."""
+
+
 class OplogGapError(BackupError):
     """Entries of an oplog behind `position` (as `backups.positions` writes it) are lost to the
     backups."""

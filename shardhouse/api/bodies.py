@@ -1,5 +1,7 @@
 """Bodies of requests, read within limits."""
 
+import asyncio
+from collections.abc import Iterator
 from typing import cast
 
 from fastapi import Request
@@ -43,8 +45,25 @@ def check_announced(request: Request, limit: int) -> None:
         raise _too_large(limit)
 
 
+def streamed(request: Request) -> Iterator[bytes]:
+    """The body in pieces, for another thread, of any length: none but the present piece is held,
+    and no more is taken from the sender. Raises ClientDisconnect where the sender ends early."""
+    request.state.streamed = True
+    loop, pieces = asyncio.get_running_loop(), request.stream()
+
+    async def following() -> bytes:
+        return await anext(pieces, b"")
+
+    def read() -> Iterator[bytes]:
+        while piece := asyncio.run_coroutine_threadsafe(following(), loop).result():
+            yield piece
+
+    return read()
+
+
 class LargeBodies:
-    """Lets few requests have a large body at a time, until they are answered."""
+    """Lets few requests have a large body at a time, until they are answered. One that is streamed
+    is not held."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -59,7 +78,8 @@ class LargeBodies:
             nonlocal size, large
             message = await receive()
             size += len(message.get("body", b""))
-            if size > ANONYMOUS_BODY_LIMIT and not large:
+            held = not scope.get("state", {}).get("streamed")
+            if size > ANONYMOUS_BODY_LIMIT and held and not large:
                 if self._held >= LARGE_BODIES:
                     raise IamError("Too many large bodies at a time; try again later.", status=429)
                 large = True

@@ -5,8 +5,8 @@ same for all calls: the caller is known and allowed before anything is parsed, t
 body are checked before anything is looked up.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from shardhouse import error_codes as codes
 from shardhouse.api.authentication import dds_body, dds_caller
+from shardhouse.api.bodies import streamed
 from shardhouse.api.dds.state import Service
 from shardhouse.contract.call import Call, Nothing, Wire
 from shardhouse.contract.parsing import parse
@@ -35,7 +36,7 @@ B = TypeVar("B", bound=Wire)
 @dataclass(frozen=True)
 class Request(Generic[Q, B]):
     """A call as it came, checked against its row. `path` are the variable parts of the path, `raw`
-    is the body as JSON."""
+    is the body as JSON, `content` that of a call which uploads a file, not read yet."""
 
     service: Service
     call: Call
@@ -43,6 +44,7 @@ class Request(Generic[Q, B]):
     query: Q
     body: B
     raw: dict[str, Any]
+    content: Iterator[bytes] = field(default_factory=lambda: iter(()))
 
     @property
     def project_id(self) -> str:
@@ -150,6 +152,7 @@ def _served(endpoint: Endpoint) -> Callable[[HttpRequest], Any]:
             query=query,
             body=parse(call.body, _unwrapped(call, raw)),
             raw=raw,
+            content=streamed(request) if call.uploads else iter(()),
         )
         answer = await run_in_threadpool(endpoint.handler, asked)
         if call.success == HTTPStatus.NO_CONTENT:

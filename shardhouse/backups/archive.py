@@ -83,11 +83,20 @@ class Archive:
         few frames, whatever the size. What `chunks` raises passes through; they are read in another
         thread. `compressed` says that they are already: less time is spent on that then."""
         plain = _Counted(chunks)
-        digest = hashlib.sha256()
         with closing(ahead(_compressed(plain, again=compressed))) as pieces:
-            sealed = digested(digest, self._sealed(name, pieces))
-            size = self._storage.write(self._folder + name, sealed)
-        return Stored(name, size, digest.hexdigest(), plain.size)
+            size, sha256 = self._write(name, pieces)
+        return Stored(name, size, sha256, plain.size)
+
+    def write_packed(self, name: str, chunks: Iterable[bytes], plain_size: int) -> Stored:
+        """The same of what `read_packed` gave, of `plain_size` bytes, without a look into it."""
+        size, sha256 = self._write(name, chunks)
+        return Stored(name, size, sha256, plain_size)
+
+    def _write(self, name: str, pieces: Iterable[bytes]) -> tuple[int, str]:
+        """Encrypt and store: the stored bytes, and their SHA-256."""
+        digest = hashlib.sha256()
+        sealed = digested(digest, self._sealed(name, pieces))
+        return self._storage.write(self._folder + name, sealed), digest.hexdigest()
 
     def read(self, name: str) -> Iterator[bytes]:
         """The content in pieces. Raises MissingObjectError at once where there is no such object,
@@ -95,6 +104,10 @@ class Archive:
         nothing is known to be whole before the last piece."""
         stored = self._storage.read(self._folder + name)
         return ahead(_decompressed(name, self._opened(name, stored)))
+
+    def read_packed(self, name: str) -> Iterator[bytes]:
+        """The content as it was compressed, in pieces. Raises as `read`."""
+        return self._opened(name, self._storage.read(self._folder + name))
 
     def write_document(self, name: str, document: Mapping[str, Any]) -> None:
         """Store a JSON object in clear text, with a code that authenticates it."""
@@ -181,6 +194,12 @@ def open_archive(storage: Storage, vault: Vault, instance_id: str) -> Archive:
     except (ValueError, KeyError, TypeError):
         raise _corrupt(name) from None
     return Archive(storage, instance_id, key)
+
+
+def packed_size(size: int) -> int:
+    """Bytes of an object's compressed content, of which `size` are stored."""
+    framed = size - _HEADER
+    return framed - -(-framed // (FRAME + TAG_BYTES)) * TAG_BYTES
 
 
 class Archives:

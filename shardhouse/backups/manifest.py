@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shardhouse.backups.archive import Archive, Stored, digested
 from shardhouse.domain.backup import BackupType, GroupShape
-from shardhouse.domain.model import GroupType, Mode
+from shardhouse.domain.model import GroupType, Instance, Mode
 from shardhouse.errors import BackupError, CorruptBackupError
 from shardhouse.nodes.runtime import DataFile
 
@@ -83,6 +83,21 @@ class Manifest:
 
 
 _MANIFEST = TypeAdapter(Manifest)
+
+
+def origin(instance: Instance, groups: tuple[GroupShape, ...]) -> Origin:
+    """An instance as a manifest has it, built of these groups."""
+    return Origin(
+        instance.id,
+        instance.project_id,
+        instance.name,
+        instance.mode,
+        instance.version,
+        instance.storage_engine,
+        instance.engine_version,
+        instance.engine_build,
+        groups,
+    )
 
 
 def folder(backup_id: str) -> str:

@@ -186,16 +186,17 @@ def is_user(name: str) -> bool:
 def write(archive: Archive, backup_id: str, group_id: str, found: Namespaces) -> None:
     """Store what a replica set's copy holds. Raises BackupError."""
     content = {"collections": sorted(found.collections), "views": sorted(found.views)}
-    archive.write(_name(backup_id, group_id), [json.dumps(content).encode()])
+    archive.write(name(backup_id, group_id), [json.dumps(content).encode()])
 
 
 def read(archive: Archive, backup_id: str, group_id: str) -> Namespaces:
     """What a replica set's copy holds. Raises BackupError."""
-    content = json.loads(b"".join(archive.read(_name(backup_id, group_id))))
+    content = json.loads(b"".join(archive.read(name(backup_id, group_id))))
     return Namespaces(set(content["collections"]), set(content["views"]))
 
 
-def _name(backup_id: str, group_id: str) -> str:
+def name(backup_id: str, group_id: str) -> str:
+    """Name of the object that says which namespaces a replica set's copy holds."""
     return f"{manifest.folder(backup_id)}{group_id}.namespaces"
 
 

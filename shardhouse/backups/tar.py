@@ -9,6 +9,8 @@ from shardhouse.nodes.runtime import DataFile
 _BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 1024**2
 _LONGEST_NAME = 4096
+END = 2 * _BLOCK
+"""Bytes behind the last file."""
 
 
 def pack(files: Iterable[DataFile]) -> Iterator[bytes]:
@@ -25,7 +27,7 @@ def pack(files: Iterable[DataFile]) -> Iterator[bytes]:
         if written != file.size:
             raise BackupError(f"{file.name} has {written} bytes, not {file.size}: it was changed.")
         yield bytes(-file.size % _BLOCK)
-    yield bytes(2 * _BLOCK)
+    yield bytes(END)
 
 
 def size_of_entry(name: str, size: int) -> int:
@@ -111,4 +113,4 @@ def _check(header: tarfile.TarInfo, name: str) -> None:
 
 
 def _corrupt(reason: str) -> CorruptBackupError:
-    return CorruptBackupError(f"The archive of a node's files is damaged: {reason}.")
+    return CorruptBackupError(f"The tar archive is damaged: {reason}.")

@@ -21,6 +21,7 @@ from shardhouse.cli import (
     parameters,
     restores,
     service,
+    snapshots,
 )
 from shardhouse.errors import ShardhouseError
 
@@ -55,6 +56,7 @@ instances.app.command()(restores.clone)
 instances.app.command()(advice.advise)
 app.add_typer(instances.app, name="instance")
 app.add_typer(backups.app, name="backup")
+app.add_typer(snapshots.app, name="snapshot")
 app.add_typer(parameters.app, name="parameter")
 app.add_typer(jobs.app, name="job")
 app.add_typer(engines.app, name="engine")

@@ -21,13 +21,13 @@ from rich.progress import (
 )
 
 from shardhouse.cli.output import CliError
+from shardhouse.client.files import PART, whole
 
 if TYPE_CHECKING:
     from shardhouse.client.api import Client
 
 Backup = dict[str, Any]
 Link = dict[str, Any]
-PART = ".part"
 _LEVEL = 6
 
 
@@ -79,22 +79,8 @@ def _piping(file: IO[bytes]) -> Iterator[IO[bytes]]:
 def _to_file(client: "Client", backup: Backup, number: int, path: Path, *, quiet: bool) -> None:
     # Links expire: each file gets a new one when its turn comes.
     link = _links(client, backup)[number]
-    with _whole(path) as file:
+    with whole(path) as file:
         _download(client, link, file, quiet=quiet)
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file to be written, for our user alone."""
-    part = path.with_name(path.name + PART)
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -126,7 +112,7 @@ class DumpTarget:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if self.whole:
-                with _whole(path) as file:
+                with whole(path) as file:
                     self._write(client, link, file, quiet=quiet)
                 return [path]
             self._unpack(client, link, path, quiet=quiet)

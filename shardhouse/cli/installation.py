@@ -98,20 +98,21 @@ class Installation:
             return False
         return True
 
-    def stop(self) -> tuple[int, int]:
+    def stop(self, grace: float = GRACE) -> tuple[int, int]:
         """End `serve`, then the nodes it would otherwise bring back; how many there were of each.
+        Without `grace` they are killed at once, which is for data that nobody wants any more.
 
         Raises CliError that lists what is left, if anything is.
         """
         serve = self.serve()
         if serve is not None:
-            _end([serve])
+            _end([serve], grace)
         nodes = self.nodes()
         # A shard that ends asks its config servers for a last time, and waits for them if they
         # are gone.
         config = [node for node in nodes if CONFIG_SERVER in _command(node)]
         for wave in ([node for node in nodes if node not in config], config):
-            _end([process for node in wave for process in (node, *_children(node))])
+            _end([process for node in wave for process in (node, *_children(node))], grace)
         left = [process for process in (self.serve(), *self.nodes()) if process is not None]
         if left:
             pids = ", ".join(str(process.pid) for process in left)
@@ -124,19 +125,20 @@ class Installation:
         return "(it cannot be read)"
 
 
-def _end(processes: list[psutil.Process]) -> None:
-    for process in processes:
-        with suppress(psutil.Error):
-            process.terminate()
-    for process in _await_end(processes):
+def _end(processes: list[psutil.Process], grace: float) -> None:
+    if grace:
+        for process in processes:
+            with suppress(psutil.Error):
+                process.terminate()
+    for process in _await_end(processes, grace):
         with suppress(psutil.Error):
             process.kill()
-    _await_end(processes)
+    _await_end(processes, GRACE)
 
 
-def _await_end(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that are still alive after the grace."""
-    deadline = time.monotonic() + GRACE
+def _await_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that are still alive after that time."""
+    deadline = time.monotonic() + seconds
     while (left := [process for process in processes if _alive(process)]) and (
         time.monotonic() < deadline
     ):

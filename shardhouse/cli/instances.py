@@ -13,6 +13,7 @@ from shardhouse.cli.jobs import finish, started
 from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
 from shardhouse.cli.output import CliError
 from shardhouse.client import orders
+from shardhouse.client.orders import Order
 from shardhouse.client.uris import hosts
 
 if TYPE_CHECKING:
@@ -30,14 +31,14 @@ def create(
     mode: Annotated[
         Literal["sharding", "replicaset", "single"], typer.Option(help="How it is built.")
     ] = "single",
-    version: Annotated[str, typer.Option(help="MongoDB version to ask for.")] = "4.4",
+    version: Annotated[str, typer.Option(help="MongoDB version to ask for.")] = Order.version,
     spec: Annotated[
         str, typer.Option(help="Size of its nodes: SERIES.SIZE.RATIO, or SIZE.arm2.")
-    ] = orders.SPEC,
-    size: Annotated[int, typer.Option(help="GB of each data node's volume.")] = 20,
-    shards: Annotated[int, typer.Option(help="Shards of a sharding instance.")] = 2,
-    mongos: Annotated[int, typer.Option(help="Routers of a sharding instance.")] = 2,
-    members: Annotated[int, typer.Option(help="Members of a replicaset instance.")] = 3,
+    ] = Order.spec,
+    size: Annotated[int, typer.Option(help="GB of each data node's volume.")] = Order.size,
+    shards: Annotated[int, typer.Option(help="Shards of a sharding instance.")] = Order.shards,
+    mongos: Annotated[int, typer.Option(help="Routers of a sharding instance.")] = Order.mongos,
+    members: Annotated[int, typer.Option(help="Members of a replicaset instance.")] = Order.members,
     port: Annotated[int | None, typer.Option(help="Port of all its nodes. [default: 8635]")] = None,
     zone: Annotated[str | None, typer.Option(help="Availability zone.")] = None,
     ssl: Annotated[
@@ -71,7 +72,7 @@ def create(
             password = passwords.ask(
                 password_stdin, passwords.INSTANCE, "Password of rwuser", confirm=True
             )
-            order = orders.Order(
+            order = Order(
                 name=name or "",
                 mode=mode,
                 version=version,

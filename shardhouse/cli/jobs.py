@@ -1,6 +1,5 @@
 """`shardhouse job`: what became of an operation, and following it while it runs."""
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,14 +14,10 @@ from rich.text import Text
 
 from shardhouse.cli import output
 from shardhouse.cli.options import DataDir, Json
-from shardhouse.cli.output import CliError
 
 if TYPE_CHECKING:
     from shardhouse.client.api import Client
 
-INTERVAL = 0.15
-PATIENCE = 60.0
-"""Seconds that `serve` may be away, for a restart, while a job is followed."""
 _SIGNS = {"Completed": "✓", "Failed": "✗", "Pending": "·"}
 
 app = typer.Typer(no_args_is_help=True, help="Operations and their progress.")
@@ -37,12 +32,13 @@ def show(
 ) -> None:
     """Show one job; with --watch the exit code is 1 when it fails."""
     from shardhouse.cli.client import connect
+    from shardhouse.client import jobs
 
     with connect(data_dir) as client:
         if watch:
             finish(client, job_id, quiet=json, as_json=json)
             return
-        job = fetch(client, job_id)
+        job = jobs.fetch(client, job_id)
     if json:
         output.print_json(job)
         return
@@ -71,24 +67,20 @@ def cancel(
         client.dds("DELETE", f"scheduled-jobs/{job_id}")
 
 
-def fetch(client: "Client", job_id: str) -> dict[str, Any]:
-    """The job as the API shows it."""
-    job: dict[str, Any] = client.dds("GET", "jobs", params={"id": job_id})["job"]
-    return job
-
-
 def finish(client: "Client", job_id: str, *, quiet: bool, as_json: bool = False) -> dict[str, Any]:
-    """Follow a job to its end, showing its progress unless `quiet`. Raises CliError if it fails."""
+    """Follow a job to its end, showing its progress unless `quiet`. Raises ClientError if it
+    fails."""
+    from shardhouse.client import jobs
+
     job = follow(client, job_id, quiet=quiet)
     if as_json:
         output.print_json(job)
-    if job["status"] == "Failed":
-        raise CliError(f"The job {job_id} failed: {job['fail_reason'] or 'no reason was given'}")
+    jobs.check(job)
     return job
 
 
 def started(client: "Client", answer: dict[str, Any], *, wait: bool, json: bool) -> None:
-    """Say which job was started, or follow it to its end. Raises CliError if it fails then."""
+    """Say which job was started, or follow it to its end. Raises ClientError if it fails then."""
     if wait:
         finish(client, answer["job_id"], quiet=json, as_json=json)
     elif json:
@@ -101,7 +93,9 @@ def started(client: "Client", answer: dict[str, Any], *, wait: bool, json: bool)
 def follow(client: "Client", job_id: str, *, quiet: bool) -> dict[str, Any]:
     """Wait for the job's end: a live table on a terminal, a line per finished step elsewhere."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    states = _states(client, job_id)
+    from shardhouse.client import jobs
+
+    states = jobs.states(client, job_id)
     if quiet:
         job = _last(states)
     elif console.is_terminal:
@@ -109,25 +103,6 @@ def follow(client: "Client", job_id: str, *, quiet: bool) -> dict[str, Any]:
     else:
         job = _follow(states)
     return job
-
-
-def _states(client: "Client", job_id: str) -> Iterator[dict[str, Any]]:
-    """The job again and again until it has ended. A restart of the service is waited out."""
-    from shardhouse.client.errors import UnreachableError
-
-    seen = time.monotonic()
-    while True:
-        try:
-            job = fetch(client, job_id)
-        except UnreachableError:
-            if time.monotonic() - seen > PATIENCE:
-                raise
-        else:
-            seen = time.monotonic()
-            yield job
-            if job["status"] not in ("Pending", "Running"):
-                return
-        time.sleep(INTERVAL)
 
 
 def _last(states: Iterator[dict[str, Any]]) -> dict[str, Any]:

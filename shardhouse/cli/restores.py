@@ -116,16 +116,9 @@ def clone(
                 origin = find(client, instance)
                 mode = origin["mode"]
                 source = _of_moment(client, origin, moment)
-        body: dict[str, Any] = {
-            "name": name,
-            "flavor": orders.flavor_like(origin, mode, spec),
-            "restore_point": source,
-            **orders.place_like(origin, client.region),
-        }
-        if password is not None:
-            body["password"] = password
-        if port is not None:
-            body["port"] = str(port)
+        flavor = orders.flavor_like(origin, mode, spec)
+        place = orders.place_like(origin, client.region)
+        body = orders.restoring(name, source, flavor, place, password=password, port=port)
         answer = client.dds("POST", "instances", body)
         begun(client, answer, wait=wait, json=json)
 

@@ -1,6 +1,6 @@
 """The HTTP APIs as one user in one project sees them: one token, errors as ClientError."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PAGE = 100
 TIMEOUT = 60.0
+_UPLOAD = httpx.Timeout(TIMEOUT, read=600.0)
+"""The answer to an upload comes when all of it is stored."""
 _LOOPBACK = ("127.", "localhost", "::1")
 
 
@@ -157,6 +159,17 @@ class Client:
                 yield int(length), answer.iter_bytes()
         except httpx.HTTPError as error:
             raise UnreachableError(f"The download ended early: {error}.") from None
+
+    def upload(self, url: str, size: int, chunks: Iterable[bytes]) -> dict[str, Any]:
+        """Send `size` bytes to where a link leads. Raises RefusalError, UnreachableError."""
+        try:
+            headers = {"Content-Length": str(size)}
+            answer = self._http.put(url, content=chunks, headers=headers, timeout=_UPLOAD)
+        except httpx.HTTPError as error:
+            raise UnreachableError(f"The upload ended early: {error}.") from None
+        if answer.status_code >= 400:
+            raise _refusal(answer)
+        return self._json(answer)
 
     def _all(self, path: str, what: str, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         """All items of a list, page by page."""

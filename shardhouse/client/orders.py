@@ -28,13 +28,13 @@ class Order:
 
     name: str
     mode: Mode
-    version: str
-    spec: str
-    size: int
-    shards: int
-    mongos: int
-    members: int
     region: str
+    version: str = "4.4"
+    spec: str = SPEC
+    size: int = 20
+    shards: int = 2
+    mongos: int = 2
+    members: int = 3
     port: int | None = None
     zone: str | None = None
     ssl: bool | None = None
@@ -100,7 +100,7 @@ def flavor_like(origin: Mapping[str, Any] | None, mode: str, spec: str) -> list[
     """What an instance of a mode is built of when a backup says how many and how large: nodes of
     the size `spec`, else those of `origin`, else the usual ones."""
     usual: Mode = next(ours for ours, theirs in _MODES.items() if theirs == mode)
-    order = Order("", usual, "", spec or SPEC, 0, 0, 0, 0, "")
+    order = Order("", usual, "", spec=spec or SPEC)
     entries = [
         {key: value for key, value in entry.items() if key not in ("num", "size")}
         for entry in order.flavor()
@@ -109,6 +109,25 @@ def flavor_like(origin: Mapping[str, Any] | None, mode: str, spec: str) -> list[
         own = {group["type"]: group["nodes"][0]["spec_code"] for group in origin["groups"]}
         entries = [entry | {"spec_code": own[entry["type"]]} for entry in entries]
     return entries
+
+
+def restoring(
+    name: str,
+    source: Mapping[str, Any],
+    flavor: list[dict[str, Any]],
+    place: Mapping[str, Any],
+    *,
+    password: str | None = None,
+    port: int | None = None,
+) -> dict[str, Any]:
+    """The body of `POST /instances` for one with the data of a restore point. Without a password
+    that of the data holds."""
+    body: dict[str, Any] = {"name": name, "flavor": flavor, "restore_point": dict(source), **place}
+    if password is not None:
+        body["password"] = password
+    if port is not None:
+        body["port"] = str(port)
+    return body
 
 
 def place_like(origin: Mapping[str, Any] | None, region: str) -> dict[str, Any]:

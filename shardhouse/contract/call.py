@@ -82,7 +82,8 @@ class Call:
     `operation` is its name in the official SDK. `permission` is empty for the calls that need no
     caller. `wrapper` names the one field that holds the body's object, where the API wraps it;
     `example` is such an object, which documentation and tests show.
-    `reads` marks a POST that changes nothing; `addition` a call of our own, which no document has.
+    `reads` marks a POST that changes nothing; `uploads` a call whose body is a file, which its
+    handler reads; `addition` a call of our own, which no document has.
     """
 
     operation: str
@@ -98,6 +99,7 @@ class Call:
     success: int = 200
     rules: Rules = Rules()
     reads: bool = False
+    uploads: bool = False
     addition: bool = False
 
     @property

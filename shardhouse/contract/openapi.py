@@ -82,6 +82,9 @@ def _operation(call: Call, references: Mapping[type[Wire], dict[str, Any]]) -> d
         operation["x-permission"] = call.permission
     if call.body is not Nothing:
         operation["requestBody"] = _body(call, references[call.body])
+    if call.uploads:
+        content: dict[str, Any] = {"application/octet-stream": {}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 

@@ -67,6 +67,8 @@ def _section(call: Call) -> str:
         lines.append(f"Lawful: {lawful(call)}\n")
     lines += _fields("Query", call.query)
     lines += _fields(f"Body, in `{call.wrapper}`" if call.wrapper else "Body", call.body)
+    if call.uploads:
+        lines.append("Body: a file.\n")
     if call.example:
         example: dict[str, Any] = dict(call.example)
         shown = {call.wrapper: example} if call.wrapper else example

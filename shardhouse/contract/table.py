@@ -26,6 +26,7 @@ from shardhouse.contract import (
     restore_times,
     scaling,
     sessions,
+    snapshots,
     tags,
     upgrades,
 )
@@ -54,6 +55,7 @@ NOUNS: Mapping[str, tuple[Call, ...]] = {
     "Recycling": recycling.CALLS,
     "Scaling": scaling.CALLS,
     "Sessions": sessions.CALLS,
+    "Snapshots": snapshots.CALLS,
     "Tags": tags.CALLS,
     "Upgrades": upgrades.CALLS,
 }

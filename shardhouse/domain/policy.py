@@ -7,6 +7,7 @@ from shardhouse.domain.model import Instance
 
 BACKUPS_SINCE = "backups_since"
 CLIENT_NETWORK = "client_network"
+IMPORTED = "imported"
 INCREMENTAL = "incremental_backups"
 MASKING = "slow_log_masking"
 OPENED = "opened_groups"
@@ -22,6 +23,11 @@ def backups_since(instance: Instance) -> datetime:
     """Since when the backup policy is as it is: since the instance is there, by default."""
     changed = instance.policies.get(BACKUPS_SINCE, {}).get("at")
     return datetime.fromisoformat(changed) if changed else instance.created_at
+
+
+def is_imported(instance: Instance) -> bool:
+    """Whether it is not here, and came as a snapshot."""
+    return IMPORTED in instance.policies
 
 
 def incremental_backups(instance: Instance) -> bool:

@@ -99,6 +99,22 @@ class Catalogue:
                 return engine
         raise EngineError(self._gone(name, version))
 
+    def alike(self, name: str, version: str, *, sharded: bool) -> Engine:
+        """The build of this name, else the newest of its version's release, for data that another
+        machine wrote. EngineError says which are here."""
+        able = [engine for engine in self.engines if engine.shardable or not sharded]
+        fitting = [engine for engine in able if engine.release == release(version)]
+        if not fitting:
+            here = ", ".join(sorted(engine.name for engine in self.engines)) or "none"
+            kind = "that can be a cluster " if sharded else ""
+            major, minor = release(version)
+            raise EngineError(
+                f"MongoDB {version} wrote it, and no build of {major}.{minor} {kind}is here (here: "
+                f"{here}). {known.way_back(f'{major}.{minor}')}"
+            )
+        named = [engine for engine in fitting if engine.name == name]
+        return max(named or fitting, key=lambda engine: numbers(engine.version))
+
     def versions(self) -> tuple[str, ...]:
         """The offered versions that some build here serves, oldest first."""
         newest = max((engine.release for engine in self.engines), default=(0, 0))

@@ -280,6 +280,16 @@ def restrict(client: Client) -> tuple[str, ...]:
     return (*obstacles, *_reserve(client))
 
 
+def holders(client: Client) -> tuple[str, ...]:
+    """The users and roles of a set that hold what is reserved, in words; `client` is its primary.
+    PyMongo's errors pass through."""
+    return tuple(
+        words
+        for reserved, index in _wanted_indexes(client)
+        for words in _holders(client, reserved, index)
+    )
+
+
 def _administrator(client: Client) -> Mapping[str, Any] | None:
     users: list[dict[str, Any]] = client.admin.command("usersInfo", ADMINISTRATOR)["users"]
     return users[0] if users else None

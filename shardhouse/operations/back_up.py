@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from shardhouse.backups import manifest, namespaces, oplog, positions, tar
 from shardhouse.backups.archive import Archive
-from shardhouse.backups.manifest import Manifest, Origin, PackedFile, SetBackup
+from shardhouse.backups.manifest import Manifest, PackedFile, SetBackup
 from shardhouse.backups.namespaces import Namespaces
 from shardhouse.contract.backups import CREATE_BACKUP, BackupBody
 from shardhouse.domain import backup as rules
@@ -221,22 +221,8 @@ def _packed(run: Run[Arguments], archive: Archive, backup: Backup) -> Manifest:
         backup.begin_time,
         now(),
         backup.consistent_at,
-        _origin(instance, backup),
+        manifest.origin(instance, backup.shape),
         tuple(sets),
-    )
-
-
-def _origin(instance: Instance, backup: Backup) -> Origin:
-    return Origin(
-        instance.id,
-        instance.project_id,
-        instance.name,
-        instance.mode,
-        instance.version,
-        instance.storage_engine,
-        instance.engine_version,
-        instance.engine_build,
-        backup.shape,
     )
 
 

@@ -88,7 +88,7 @@ def verify(run: Run[Any]) -> None:
     run.report(
         "a majority write succeeds through the instance's address"
         if password
-        else "all nodes are well; no password was given, so no user can log in yet"
+        else "all nodes are well; no password was given to log in with"
     )
 
 

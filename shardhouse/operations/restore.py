@@ -6,6 +6,7 @@ anew from it. Only then does it take its place. An instance whose data is replac
 then, and gets its own data back if anything fails.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,14 +18,15 @@ from shardhouse.domain import policy, restoring
 from shardhouse.domain.change import Change
 from shardhouse.domain.model import Instance
 from shardhouse.engines.catalogue import release
-from shardhouse.errors import DdsError, ShardhouseError
-from shardhouse.mongo import administrator
-from shardhouse.mongo.admin import accepts, end_at_once
+from shardhouse.errors import DdsError, ShardhouseError, StepError
+from shardhouse.mongo import administrator, replica_set
+from shardhouse.mongo.admin import Client, Clients, accepts, end_at_once
+from shardhouse.mongo.wait import Deadline
 from shardhouse.operations import create
 from shardhouse.operations.tasks import recovering, verify
 from shardhouse.operations.tasks.recovering import Recovery
 from shardhouse.store import instances
-from shardhouse.workflows import launch, limits, processes
+from shardhouse.workflows import launch, limits, processes, snapshots
 from shardhouse.workflows.context import now, parallel_map, set_plan, user_group
 from shardhouse.workflows.operation import Asked, Operation, Planned, Run, Step
 from shardhouse.workflows.restorable import Point
@@ -83,16 +85,40 @@ def found_in_place(run: Run[Recovery]) -> None:
 
 
 def connect(run: Run[Recovery]) -> None:
-    """The administrator has the password that was asked for; without one, that of the backup."""
+    """The administrator has the password that was asked for; without one, that of the backup. In
+    data that came as a snapshot nobody has rights that are reserved."""
     password = run.context.secrets(run.instance.id).get(launch.PASSWORD)
     if password is None:
         run.report("the password of rwuser is that of the backup")
-        return
     processes.ensure_all(run.context, run.instance)
     with run.context.clients(run.instance) as clients:
-        user_store = set_plan(user_group(run.instance))
+        hosts = set_plan(user_group(run.instance)).hosts
         deadline = processes.deadline(run.context, run.instance)
-        administrator.ensure(user_store.hosts, password, clients, deadline)
+        if password is not None:
+            administrator.ensure(hosts, password, clients, deadline)
+        if snapshots.is_snapshot(run.context, run.arguments.origin_id):
+            _restrict(run, hosts, clients, deadline)
+
+
+def _restrict(
+    run: Run[Recovery], user_store: Sequence[str], clients: Clients, deadline: Deadline
+) -> None:
+    """Raises StepError where users or roles of the data hold what is reserved."""
+
+    def primary(hosts: Sequence[str]) -> Client:
+        return clients[
+            deadline.until("a primary", lambda: replica_set.find_primary(hosts, clients))
+        ]
+
+    found = [
+        words
+        for group in run.instance.data_groups
+        for words in administrator.holders(primary(set_plan(group).hosts))
+    ]
+    if not found:
+        found += administrator.restrict(primary(user_store))
+    if found:
+        raise StepError(f"The data cannot be used here: {'; '.join(found)}.")
 
 
 def put_in_place(run: Run[Recovery]) -> None:
@@ -116,9 +142,10 @@ def _end_all(run: Run[Recovery]) -> None:
 
 
 def clean_up(run: Run[Recovery]) -> None:
-    """What the nodes had before is gone. Not a step: half of it removed, a failure could not be
-    rolled back."""
+    """What the nodes had before is gone, and a snapshot that was sent for this. Not a step: half of
+    it removed, a failure could not be rolled back."""
     recovering.clean_up(run)
+    snapshots.restored(run.context, run.arguments.origin_id, run.job.id)
     create.restore_heartbeat_interval(run)
 
 
@@ -136,6 +163,8 @@ def stop(run: Run[Recovery]) -> None:
     create.stop(run)
     with suppress(ShardhouseError):
         recovering.clean_up(run)
+    with suppress(ShardhouseError):
+        snapshots.restored(run.context, run.arguments.origin_id, run.job.id)
 
 
 def since_now(connection: Connection, run: Run[Recovery]) -> None:

@@ -82,6 +82,7 @@ def add(connection: Connection, instance: Instance) -> None:
             request=instance.request,
             created_at=instance.created_at,
             updated_at=instance.updated_at,
+            deleted_at=instance.deleted_at,
         )
     )
     for position, group in enumerate(instance.groups):
@@ -280,6 +281,12 @@ def live(connection: Connection, statuses: Iterable[Status]) -> list[Instance]:
     return assemble(connection, connection.execute(query.order_by(INSTANCES.c.created_at)).all())
 
 
+def with_policy(connection: Connection, kind: str) -> list[Instance]:
+    """Every instance of every project that has a document of this kind, deleted ones too."""
+    wanted = select(POLICIES.c.instance_id).where(POLICIES.c.kind == kind)
+    return load_all(connection, connection.scalars(wanted).all())
+
+
 def pending_removal(connection: Connection) -> list[Instance]:
     """Deleted instances that still have nodes: their removal has not succeeded yet."""
     query = select(INSTANCES).where(
@@ -393,6 +400,12 @@ def remove_parts(connection: Connection, instance_id: str) -> None:
     for table in (NODES, GROUPS, TAGS, POLICIES, SECRETS, KILL_RULES):
         connection.execute(delete(table).where(table.c.instance_id == instance_id))
     touch(connection, instance_id)
+
+
+def erase(connection: Connection, instance_id: str) -> None:
+    """Nothing is known of an instance any more."""
+    remove_parts(connection, instance_id)
+    connection.execute(delete(INSTANCES).where(INSTANCES.c.id == instance_id))
 
 
 def leases(connection: Connection) -> list[tuple[str, int]]:

@@ -1,5 +1,5 @@
 """Removes backups and captured oplogs that nothing needs any more: see `backups.retention`; and
-dumps of backups after a day."""
+dumps of backups and snapshots after a day."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from shardhouse.domain.backup import Backup, BackupStatus, BackupType
 from shardhouse.domain.model import Instance, Status
 from shardhouse.errors import BackupError
 from shardhouse.store import backups, instances, jobs, recycle_bin
-from shardhouse.workflows import recycling, restorable
+from shardhouse.workflows import recycling, restorable, snapshots
 from shardhouse.workflows.context import Context, now
 from shardhouse.workflows.periodic import Periodic
 
@@ -48,6 +48,10 @@ class Expiry(Periodic):
                     self._forget(instance)
             except BackupError as error:
                 log.warning("backups not expired", instance=instance.id, reason=error.message)
+        try:
+            snapshots.expire(self._context)
+        except BackupError as error:
+            log.warning("snapshots not expired", reason=error.message)
 
     def _expire(self, instance: Instance) -> None:
         """Remove what the policy's days do not cover."""

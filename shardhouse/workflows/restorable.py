@@ -37,9 +37,10 @@ class Use:
     origin_id: str
 
 
-def in_use(connection: Connection) -> list[Use]:
-    """What running jobs restore or verify."""
-    return [use for job in jobs.running(connection) for use in _uses(job.arguments)]
+def in_use(connection: Connection, but: str = "") -> list[Use]:
+    """What running jobs restore or verify; one of them may be left out."""
+    running = (job for job in jobs.running(connection) if job.id != but)
+    return [use for job in running for use in _uses(job.arguments)]
 
 
 def _uses(arguments: object) -> Iterator[Use]:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from shardhouse.cli import jobs, uris
 from shardhouse.cli.commands import app
+from shardhouse.client import jobs as followed
 from shardhouse.client.api import Client
 from shardhouse.client.errors import UnreachableError
 from tests.cli.conftest import KNOWN, Answer
@@ -150,8 +151,8 @@ def test_a_job_is_followed_over_a_restart_of_the_service(monkeypatch: pytest.Mon
         found: dict[str, Any] = answer
         return found
 
-    monkeypatch.setattr(jobs, "fetch", fetch)
-    monkeypatch.setattr(jobs, "INTERVAL", 0)
+    monkeypatch.setattr(followed, "fetch", fetch)
+    monkeypatch.setattr(followed, "INTERVAL", 0)
     assert jobs.follow(Client(KNOWN), "j1", quiet=True)["status"] == "Completed"
     assert answers == []
 

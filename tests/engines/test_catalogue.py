@@ -96,3 +96,16 @@ def test_a_build_that_does_not_run_any_more_is_told_with_its_reason():
     catalogue = Catalogue((), (), {"6.0.5-ubuntu2204": "libcurl.so.4 is missing"})
     with pytest.raises(EngineError, match=r"libcurl\.so\.4"):
         catalogue.build("6.0.5-ubuntu2204", "6.0.5")
+
+
+def test_data_of_another_machine_gets_a_build_of_its_release():
+    assert BOTH.alike("6.0.5", "6.0.5", sharded=False).version == "6.0.5"
+    assert BOTH.alike("6.0.27-debian12", "6.0.27", sharded=True).version == "6.0.19"
+    assert BOTH.alike("7.0.9-debian12", "7.0.9", sharded=False).version == "7.0.1"
+    for version, sharded, says in (
+        ("4.4.2", False, r"4\.4 is here \(here: 5\.0\.2, 6\.0\.19"),
+        ("7.0.9", True, r"7\.0 that can be a cluster is here"),
+        ("six", False, "six"),
+    ):
+        with pytest.raises(EngineError, match=says):
+            BOTH.alike("", version, sharded=sharded)

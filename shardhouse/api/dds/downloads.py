@@ -76,7 +76,7 @@ def download(request: Request[LinkQuery, Nothing]) -> StreamingResponse:
     400 where there is no such backup any more."""
     links.check(request.service, DOWNLOAD_FILE, request.path, request.query)
     context, backup_id = request.service.context, request.path["backup_id"]
-    backup = _backup(request.service, backup_id)
+    backup = load(request.service, backup_id)
     archive = context.archive(backup.instance_id)
     made = manifest.read(archive, backup_id)
     wanted = next(one for one in made.sets if one.group_id == request.path["group_id"])
@@ -109,7 +109,7 @@ def download_dump(request: Request[LinkQuery, Nothing]) -> StreamingResponse:
     400 where there is no such backup or dump any more."""
     links.check(request.service, DOWNLOAD_DUMP, request.path, request.query)
     context = request.service.context
-    backup, job_id = _backup(request.service, request.path["backup_id"]), request.path["job_id"]
+    backup, job_id = load(request.service, request.path["backup_id"]), request.path["job_id"]
     headers = {
         "Content-Disposition": f'attachment; filename="{_dump_name(backup)}"',
         "Content-Length": str(_size_of_dump(context, backup, job_id)),
@@ -131,7 +131,8 @@ def _size_of_dump(context: Context, backup: Backup, job_id: str) -> int:
     )
 
 
-def _backup(service: Service, backup_id: str) -> Backup:
+def load(service: Service, backup_id: str) -> Backup:
+    """The backup that a link names. Raises DdsError 400 where it is not there any more."""
     with service.database.read() as connection:
         backup = backups.load(connection, backup_id)
     if backup is None:

@@ -26,6 +26,7 @@ from shardhouse.api.dds import (
     restore_times,
     scaling,
     sessions,
+    snapshots,
     tags,
     upgrades,
     versions,
@@ -53,6 +54,7 @@ from shardhouse.contract import recycling as recycling_rows
 from shardhouse.contract import restore_times as restore_time_rows
 from shardhouse.contract import scaling as scaling_rows
 from shardhouse.contract import sessions as session_rows
+from shardhouse.contract import snapshots as snapshot_rows
 from shardhouse.contract import tags as tag_rows
 from shardhouse.contract import upgrades as upgrade_rows
 from shardhouse.operations import balancer as balancer_operations
@@ -126,6 +128,10 @@ ENDPOINTS = (
     Endpoint(backup_rows.DUMP_BACKUP, backups.dump),
     Endpoint(backup_rows.SHOW_DUMP_LINK, downloads.show_dump_link),
     Endpoint(backup_rows.DOWNLOAD_DUMP, downloads.download_dump),
+    Endpoint(snapshot_rows.SHOW_SNAPSHOT_LINK, snapshots.show_link),
+    Endpoint(snapshot_rows.DOWNLOAD_SNAPSHOT, snapshots.download),
+    Endpoint(snapshot_rows.PREPARE_UPLOAD, snapshots.prepare),
+    Endpoint(snapshot_rows.UPLOAD_SNAPSHOT, snapshots.upload),
     Endpoint(balancer_rows.SHOW_BALANCER, balancer.show),
     started(balancer_operations.SWITCH),
     started(balancer_operations.WINDOW),

@@ -259,8 +259,7 @@ class LocalRuntime:
 
     def _find(self, node: NodeRef) -> psutil.Process | None:
         self._reap(node)
-        folder = self._folder(node)
-        return processes.recorded(folder) or processes.search(folder)
+        return processes.find(self._folder(node))
 
     def _start(self, node: NodeRef, folder: Path, command: Command) -> None:
         try:

@@ -61,6 +61,11 @@ def record(folder: Path, process: psutil.Process) -> None:
     folders.write(folder / PID_FILE, json.dumps(content).encode())
 
 
+def find(folder: Path) -> psutil.Process | None:
+    """The process of the node with this folder, if it runs."""
+    return recorded(folder) or search(folder)
+
+
 def recorded(folder: Path) -> psutil.Process | None:
     """The process on record, if it still is that one: pid, creation time and command line."""
     try:

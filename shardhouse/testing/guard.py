@@ -1,0 +1,42 @@
+"""A process beside the tests that starts an installation in a folder and removes all of it when its
+standard input ends: when the tests close it, or end in any way, be it by SIGKILL.
+
+It writes `ready` when the APIs answer. If anything is written to it, the folder stays.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from shardhouse.cli.installation import Installation
+from shardhouse.cli.output import CliError
+
+READY = "ready"
+START_SECONDS = 120.0
+
+
+def main(folder: Path) -> str | None:
+    """Run until standard input ends; what went wrong, in words."""
+    installation = Installation(folder)
+    serve = installation.start("--port=0", "--iam-port=0")
+    problem, keep = None, False
+    try:
+        installation.await_answers(serve, START_SECONDS)
+        print(READY, flush=True)
+        keep = bool(sys.stdin.read())
+    except CliError as error:
+        problem = error.message
+    # By its handle, as long as its lock file may not name it yet.
+    serve.kill()
+    serve.wait()
+    try:
+        installation.stop(grace=0)
+    except CliError as error:
+        return error.message
+    if not keep:
+        shutil.rmtree(folder)
+    return problem
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,130 @@
+"""The steps of contrib/ for GitHub and GitLab are run as their runners would, without the
+installation of the package."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from pymongo import MongoClient
+
+from tests.installation import Installation
+from tests.testing import seeds
+
+CONTRIB = Path(__file__).parents[2] / "contrib"
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a job that has `shardhouse`; what it started ends with it."""
+    programs = Path(sys.executable).parent
+    yield os.environ | {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "SHARDHOUSE_PORT": "0",
+        "SHARDHOUSE_IAM_PORT": "0",
+    }
+    for process in psutil.process_iter():
+        if any(str(tmp_path) in word for word in _command(process)):
+            process.kill()
+
+
+def test_the_action_of_github(runner: dict[str, str], tmp_path: Path) -> None:
+    action = yaml.safe_load((CONTRIB / "github-action" / "action.yml").read_text())
+    install, *steps = action["runs"]["steps"]
+    assert install["run"].startswith("python -m pip install")
+    inputs = {name: one["default"] for name, one in action["inputs"].items()}
+    variables, output = tmp_path / "variables", tmp_path / "output"
+    job = runner | {
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_ENV": str(variables),
+        "GITHUB_OUTPUT": str(output),
+    }
+    printed = ""
+    for step in steps:
+        given = {
+            name: expression(value, inputs | {"mode": "single"})
+            for name, value in step.get("env", {}).items()
+        }
+        printed += run(step["run"], job | given)
+        job |= pairs(variables)
+    values = pairs(output)
+    assert {expression(one["value"], {}, values) for one in action["outputs"].values()} == {
+        *values.values()
+    }
+    assert f"::add-mask::{values['uri']}" in printed
+    assert printed.count(password(values["uri"])) == 2  # masked, and in the masked address
+    assert job["MONGODB_URI"] == values["uri"]
+    with MongoClient[dict[str, Any]](values["uri"]) as client:
+        client["shop"]["orders"].insert_one({"_id": 1})
+    asked = run(f'source "{values["token-env"]}"; echo "$OS_AUTH_URL"', runner)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v3\n", asked)
+
+
+@pytest.mark.soak  # but for the snapshot, the commands are those of the action
+def test_the_job_of_gitlab(
+    runner: dict[str, str], tmp_path: Path, installation: Installation
+) -> None:
+    seed = tmp_path / "seed.snapshot"
+    seeds.save(installation, seed)
+    template = yaml.safe_load((CONTRIB / "gitlab" / "shardhouse.gitlab-ci.yml").read_text())
+    job = template[".shardhouse"]
+    install, *before = job["before_script"]
+    assert install.startswith("python -m pip install")
+    folder = tmp_path / "data"
+    given = job["variables"] | {"MONGODB_SNAPSHOT": str(seed), "SHARDHOUSE_DATA_DIR": str(folder)}
+    script = [*before, 'printf "%s\\n" "$MONGODB_URI" "$OS_AUTH_URL"', "exec sleep 600"]
+    with subprocess.Popen(
+        ["sh", "-ec", "\n".join(script)], env=runner | given, stdout=subprocess.PIPE, text=True
+    ) as shell:
+        try:
+            assert shell.stdout is not None
+            lines = iter(shell.stdout)
+            uri = next(line.strip() for line in lines if line.startswith("mongodb://"))
+            with MongoClient[dict[str, Any]](uri) as client:
+                assert client["shop"]["orders"].find_one() == {"_id": 1}
+            assert next(lines).startswith("http://127.0.0.1:")
+        finally:
+            shell.kill()
+    run("\n".join(job["after_script"]), runner | given)
+    assert not folder.exists()
+
+
+def run(script: str, environment: Mapping[str, str]) -> str:
+    """What a script prints, run as GitHub does (GitLab's after_script, too)."""
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def expression(text: str, inputs: Mapping[str, str], outputs: Mapping[str, str] = {}) -> str:
+    """A `${{ }}` of an action with its value."""
+    found = re.fullmatch(r"\$\{\{ (inputs|steps\.\w+\.outputs)\.([\w-]+) \}\}", text)
+    assert found, text
+    return (inputs if found[1] == "inputs" else outputs)[found[2]]
+
+
+def pairs(path: Path) -> dict[str, str]:
+    """NAME=value lines."""
+    return dict(line.split("=", 1) for line in path.read_text().splitlines())
+
+
+def password(uri: str) -> str:
+    return uri.removeprefix("mongodb://rwuser:").partition("@")[0]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

@@ -1,0 +1,47 @@
+"""What an installation for tests says when it cannot do what it should."""
+
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from shardhouse import testing
+
+
+def test_a_creation_that_failed_says_why_and_keeps_its_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("SHARDHOUSE_MEMORY_RESERVE", str(10**9))
+    with testing.Installation() as service:
+        with pytest.raises(
+            testing.InstallationError, match=r"The job [\w-]+ failed: .*memory"
+        ) as said:
+            service.create("single")
+        folder = service.data_dir
+    assert str(folder / "serve.log") in said.value.message
+    assert (folder / "serve.log").exists()
+
+
+def test_a_service_that_does_not_start_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("SHARDHOUSE_HOST", "203.0.113.1")
+    with pytest.raises(testing.InstallationError, match="Cannot listen on"):
+        testing.Installation().__enter__()
+    assert not [*tmp_path.iterdir()]
+
+
+def test_without_mongodb_it_says_what_to_install(tmp_path: Path) -> None:
+    service = testing.Installation(tmp_path)
+    # What an installation without builds answers.
+    service.__dict__["api"] = SimpleNamespace(region="local", dds=lambda *_: {"builds": []})
+    with pytest.raises(testing.InstallationError, match=r'pip install "shardhouse\[mongodb\]"'):
+        service.create()
+
+
+def test_outside_of_its_block_there_is_no_installation() -> None:
+    with pytest.raises(testing.InstallationError, match="does not run"):
+        _ = testing.Installation().data_dir
