@@ -17,19 +17,33 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _GOOD: frozenset[str] = frozenset(
     {
         *(Status.NORMAL, JobStatus.COMPLETED, BackupStatus.COMPLETED, AlarmState.OK, ENABLED),
-        *("active", "SUCCESS"),  # access keys, templates that were applied
+        *("active", "SUCCESS", "ok"),  # access keys, templates that were applied, checks
     }
 )
 _BUSY: frozenset[str] = frozenset(
     {
         *(Status.CREATING, Status.REBOOT, Status.RESIZE_FLAVOR, Status.BIND_EIP),
-        *(JobStatus.PENDING, JobStatus.RUNNING, BackupStatus.BUILDING, Severity.WARNING, "Warning"),
+        *(
+            JobStatus.PENDING,
+            JobStatus.RUNNING,
+            BackupStatus.BUILDING,
+            Severity.WARNING,
+            "Warning",
+            "warn",
+        ),
     }
 )
 _BAD: frozenset[str] = frozenset(
     {
         *(Status.ABNORMAL, Status.CREATE_FAIL, Status.DATA_DISK_FULL, Status.ENLARGE_FAIL),
-        *(JobStatus.FAILED, BackupStatus.FAILED, AlarmState.ALARM, Severity.CRITICAL, "Error"),
+        *(
+            JobStatus.FAILED,
+            BackupStatus.FAILED,
+            AlarmState.ALARM,
+            Severity.CRITICAL,
+            "Error",
+            "fail",
+        ),
     }
 )
 

@@ -106,6 +106,7 @@ PAGES: tuple[tuple[str, str, Callable[[Visit], Answer]], ...] = (
     ("POST", "/access/roles", access.role_granted),
     ("POST", "/access/roles/revoke", access.role_revoked),
     ("GET", "/settings", service.shown),
+    ("GET", "/settings/doctor", service.checked),
     ("POST", "/settings/downloads", service.downloads_set),
     ("GET", "/recycle-bin", recycle_bin.listed),
     ("POST", "/recycle-bin/policy", recycle_bin.policy_set),
