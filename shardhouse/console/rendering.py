@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from shardhouse.contract.kill_rules import ENABLED
 from shardhouse.domain.alarm import AlarmState
@@ -61,6 +62,7 @@ def environment() -> Environment:
     made.filters["input_time"] = input_time
     made.filters["size"] = size
     made.filters["look"] = look
+    made.filters["words"] = words
     made.globals["version"] = version("shardhouse")
     return made
 
@@ -93,6 +95,15 @@ def size(value: float) -> str:
         value /= 1024
         unit += 1
     return f"{value:.1f} {_UNITS[unit]}" if unit and value < 100 else f"{value:.0f} {_UNITS[unit]}"
+
+
+def words(text: str) -> Markup:
+    """Text of the contract, in which what stands between backticks is code."""
+    pieces = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if number % 2 else escape(piece)
+        for number, piece in enumerate(pieces)
+    )
 
 
 def look(status: str) -> str:

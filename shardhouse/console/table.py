@@ -36,6 +36,7 @@ PAGES: tuple[tuple[str, str, Callable[[Visit], Answer]], ...] = (
     ("POST", "/instances/new", creation.created),
     ("GET", "/instances/{instance_id}", instances.shown),
     ("GET", "/instances/{instance_id}/connect", instances.connections),
+    ("GET", "/instances/{instance_id}/ca.pem", instances.authority),
     ("GET", "/instances/{instance_id}/changes", changes.listed),
     ("GET", "/instances/{instance_id}/changes/{operation}", changes.asked),
     ("POST", "/instances/{instance_id}/changes/{operation}", changes.made),

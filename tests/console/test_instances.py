@@ -71,7 +71,7 @@ def test_a_change_is_made_with_a_form(visitor: Visitor, shared_replica: Made) ->
 
 
 def test_an_instance_is_created_and_deleted(installation: Installation, visitor: Visitor) -> None:
-    answer = visitor.send("/instances/new", mode="sharding", shards="3", count="1")
+    answer = visitor.send("/instances/new", mode="sharding", shards="3", again="1")
     assert "It takes 14 nodes" in answer.text
     answer = visitor.send("/instances/new", name="1", mode="single", password="x")
     assert answer.status_code == 400
