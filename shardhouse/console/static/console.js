@@ -7,7 +7,7 @@ let fresh = new Date();
 
 async function refresh() {
   const parts = [...document.querySelectorAll("[data-refresh]")];
-  const used = (part) => (part.contains(document.activeElement) && document.activeElement !== document.body)
+  const used = (part) => (part !== document.activeElement && part.contains(document.activeElement))
     || part.querySelector("input:checked, details[open]");
   if (parts.length && !document.hidden && !document.querySelector("dialog[open]")) {
     try {
@@ -19,7 +19,7 @@ async function refresh() {
       for (const part of parts) {
         const made = page.getElementById(part.id);
         if (!made) part.removeAttribute("data-refresh");
-        else if (!used(part) && made.outerHTML !== part.outerHTML) part.replaceWith(made);
+        else if (!used(part) && made.outerHTML !== part.outerHTML) exchange(part, made);
       }
       fresh = new Date();
       tellAge("");
@@ -29,6 +29,13 @@ async function refresh() {
     }
   }
   schedule();
+}
+
+function exchange(part, made) {
+  const [focused, left] = [part === document.activeElement, part.scrollLeft];
+  part.replaceWith(made);
+  made.scrollLeft = left;
+  if (focused) made.focus();
 }
 
 function parsed(text) {
@@ -66,6 +73,7 @@ async function openDialog(link) {
   dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
   document.body.append(dialog);
   dialog.showModal();
+  form.querySelector("input:not([type=hidden]), select, textarea")?.focus();
 }
 
 // A field with data-reload changes other parts of its page, those with data-again: the server makes
