@@ -22,7 +22,7 @@ import anyio.to_thread
 import structlog
 import uvloop
 
-from shardhouse import endpoints, open_files
+from shardhouse import endpoints, open_files, tls
 from shardhouse.api import latency, prometheus
 from shardhouse.api.dds.app import create_dds_app
 from shardhouse.api.dds.json_cache import InstanceJsonCache
@@ -32,6 +32,7 @@ from shardhouse.api.latency import Timed
 from shardhouse.api.neighbours.app import Beside, create_neighbours_app
 from shardhouse.backups.storage import open_storage
 from shardhouse.console.app import BesideConsole, Console
+from shardhouse.doctor.running import LOCK_NAME
 from shardhouse.engines import Builds
 from shardhouse.errors import SettingsError
 from shardhouse.iam.bootstrap import bootstrap
@@ -41,7 +42,6 @@ from shardhouse.nodes.local import LocalRuntime
 from shardhouse.nodes.local.addresses import NodeNetwork
 from shardhouse.operations.submit import Submit
 from shardhouse.operations.table import OPERATIONS
-from shardhouse.ports import tls
 from shardhouse.ports.serving import Server
 from shardhouse.settings import Settings
 from shardhouse.store import instances
@@ -70,7 +70,6 @@ from shardhouse.workflows.supervisor import Supervisor
 from shardhouse.workflows.volumes import Volumes
 from shardhouse.workflows.webhook import Webhook
 
-LOCK_NAME = "serve.lock"
 BACKLOG = 1024
 HANDLER_THREADS = 12
 log = structlog.get_logger()

@@ -126,11 +126,12 @@ def source_of(request: Request) -> str:
     return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address), 64), strict=False))
 
 
-def dds_caller(action: str, *, reads: bool | None = None) -> Dependency:
+def dds_caller(action: str, *, reads: bool | None = None, administers: bool = False) -> Dependency:
     """A dependency that gives the caller of a path under `/{project_id}/`, who may do `action`.
 
     `action` is such as `dds:instance:create`. `reads` says whether read access is enough; without
     it GET and HEAD are reads and the rest are not, so POST queries must say `reads=True`.
+    `administers` says that it takes administering the domain instead.
 
     Raises GatewayError 401 for wrong credentials; DdsError: 400 DBS.280408 for a path that has no
     project id, 403 DBS.200604 for the token of another scope, DBS.280032 for a user without a role
@@ -142,7 +143,8 @@ def dds_caller(action: str, *, reads: bool | None = None) -> Dependency:
         caller = await gateway_caller(request, project_id, BODY_LIMIT)
         _check_project(caller, project_id)
         only_reads = request.method in READING_METHODS if reads is None else reads
-        if not (caller.may_write or (only_reads and caller.may_read)):
+        may = caller.may_write or (only_reads and caller.may_read)
+        if not (caller.administers if administers else may):
             raise DdsError(
                 codes.NO_PERMISSION,
                 f"User {caller.user_name} has no permission for {action} on project {project_id}.",

@@ -138,7 +138,11 @@ def router(endpoints: Iterable[Endpoint]) -> APIRouter:
 
 def _served(endpoint: Endpoint) -> Callable[[HttpRequest], Any]:
     call = endpoint.call
-    authenticate = dds_caller(call.permission, reads=call.only_reads) if call.permission else None
+    authenticate = (
+        dds_caller(call.permission, reads=call.only_reads, administers=call.administers)
+        if call.permission
+        else None
+    )
 
     async def serve(request: HttpRequest) -> Response:
         if authenticate is not None:

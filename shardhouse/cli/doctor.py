@@ -13,7 +13,7 @@ STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 def doctor(data_dir: DataDir = None, json: Json = False) -> None:
     """Check binaries, addresses, ports, disk, limits and files; exit code 1 if one fails."""
-    from shardhouse.cli import checks
+    from shardhouse.doctor import checks
     from shardhouse.settings import load
 
     found = list(checks.everything(load(data_dir=data_dir)))

@@ -126,20 +126,20 @@ def _users(settings: "Settings", engines: "list[Engine] | tuple[Engine, ...]") -
     """What uses each build: instances and upgrades of this installation, processes of any."""
     import psutil
 
-    from shardhouse.cli import stored
     from shardhouse.engines import Catalogue
     from shardhouse.errors import EngineError
+    from shardhouse.store import offline
 
     users: dict[str, list[str]] = {engine.name: [] for engine in engines}
     here = Catalogue(tuple(engines))
-    owned = stored.instances_of(settings)
+    owned = offline.instances_of(settings)
     for instance in owned:
         try:
             build = here.build(instance.engine_build, instance.engine_version)
         except EngineError:
             continue
         users[build.name].append(f"instance {instance.name}")
-    for job in stored.unended_jobs(settings):
+    for job in offline.unended_jobs(settings):
         if (build_name := job.arguments.get("build")) in users:
             users[build_name].append(f"the job {job.id} on instance {job.instance_name}")
     programs = {str(engine.mongod.resolve()): engine.name for engine in engines}

@@ -1,6 +1,5 @@
 """An installation on this machine, looked at from outside: its `serve` and its nodes' processes."""
 
-import os
 import subprocess
 import sys
 import time
@@ -12,8 +11,8 @@ import psutil
 
 from shardhouse.cli import credentials
 from shardhouse.cli.output import CliError
+from shardhouse.doctor import running
 
-LOCK_NAME = "serve.lock"
 LOG_NAME = "serve.log"
 CONFIG_SERVER = "--configsvr"
 GRACE = 30.0
@@ -34,24 +33,11 @@ class Installation:
 
     def serve(self) -> psutil.Process | None:
         """The `serve` of this folder: the process that its lock file names and that has it open."""
-        lock = self.data_dir / LOCK_NAME
-        try:
-            process = psutil.Process(int(lock.read_text()))
-            opened = {os.path.realpath(file.path) for file in process.open_files()}
-        except (OSError, ValueError, psutil.Error):
-            return None
-        return process if os.path.realpath(lock) in opened else None
+        return running.serve(self.data_dir)
 
     def nodes(self) -> list[psutil.Process]:
-        """Node processes, whoever started them: each leads its session and names its folder."""
-        prefix = f"{self.data_dir / 'instances'}{os.sep}"
-        found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error, OSError):
-                named = any(prefix in part for part in _command(process))
-                if named and os.getsid(process.pid) == process.pid and _alive(process):
-                    found.append(process)
-        return found
+        """Node processes, whoever started them."""
+        return running.nodes(self.data_dir)
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         """Start `serve` in the background, detached, with its log in `serve.log`."""
@@ -110,7 +96,7 @@ class Installation:
         nodes = self.nodes()
         # A shard that ends asks its config servers for a last time, and waits for them if they
         # are gone.
-        config = [node for node in nodes if CONFIG_SERVER in _command(node)]
+        config = [node for node in nodes if CONFIG_SERVER in running.command(node)]
         for wave in ([node for node in nodes if node not in config], config):
             _end([process for node in wave for process in (node, *_children(node))], grace)
         left = [process for process in (self.serve(), *self.nodes()) if process is not None]
@@ -139,7 +125,7 @@ def _end(processes: list[psutil.Process], grace: float) -> None:
 def _await_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
     """Those that are still alive after that time."""
     deadline = time.monotonic() + seconds
-    while (left := [process for process in processes if _alive(process)]) and (
+    while (left := [process for process in processes if running.alive(process)]) and (
         time.monotonic() < deadline
     ):
         time.sleep(_INTERVAL)
@@ -150,17 +136,3 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
     with suppress(psutil.Error):
         return process.children(recursive=True)
     return []
-
-
-def _command(process: psutil.Process) -> list[str]:
-    with suppress(psutil.Error):
-        return process.cmdline()
-    return []
-
-
-def _alive(process: psutil.Process) -> bool:
-    """A zombie, which only its parent can remove, has ended."""
-    with suppress(psutil.Error):
-        dead = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-        return process.is_running() and not dead
-    return False

@@ -1,5 +1,6 @@
 """The HTTP APIs as one user in one project sees them: one token, errors as ClientError."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -138,6 +139,24 @@ class Client:
         """The instances in the project's recycle bin, the last that was deleted first."""
         return self._all("recycle-instances", "instances", {})
 
+    def users(self, instance_id: str) -> Iterator[dict[str, Any]]:
+        """All database users of an instance."""
+        return self._all(f"instances/{segment(instance_id)}/db-user/detail", "users", {})
+
+    def roles(self, instance_id: str) -> Iterator[dict[str, Any]]:
+        """All database roles of an instance that are not built in."""
+        return self._all(f"instances/{segment(instance_id)}/db-roles", "roles", {})
+
+    def alarms(self) -> Iterator[dict[str, Any]]:
+        """All alarm rules of the project, newest first."""
+        params = {"limit": str(PAGE)}
+        while True:
+            found = self.iam("GET", f"V1.0/{self.project_id}/alarms", params=params)
+            yield from found["metric_alarms"]
+            if found["meta_data"]["count"] < PAGE:
+                return
+            params["start"] = found["meta_data"]["marker"]
+
     def restore_times(self, instance_id: str) -> list[tuple[int, int]]:
         """The ranges of moments, in milliseconds, to which an instance can be restored."""
         found = self.dds("GET", f"instances/{instance_id}/restore-time")["restore_time"]
@@ -177,7 +196,9 @@ class Client:
         while True:
             params = {**filters, "offset": str(offset), "limit": str(PAGE)}
             found = self.dds("GET", path, params=params)
-            yield from found[what]
+            items = found[what]
+            # Users and roles of databases come as a text that is JSON.
+            yield from json.loads(items) if isinstance(items, str) else items
             offset += PAGE
             if offset >= found["total_count"]:
                 return

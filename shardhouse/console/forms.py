@@ -6,6 +6,8 @@ from types import MappingProxyType
 from typing import Any
 
 from shardhouse.client import bodies
+from shardhouse.client.errors import RefusalError
+from shardhouse.console.visit import Page
 from shardhouse.contract.call import Call
 from shardhouse.contract.reference import FieldReference, fields
 
@@ -29,6 +31,24 @@ class Field:
     choices: Sequence[tuple[str, str]] = ()
     reloads: bool = False
     readonly: bool = False
+
+
+def page(
+    title: str,
+    to: str,
+    fields: Sequence[Field],
+    verb: str,
+    error: RefusalError | None = None,
+    **more: Any,
+) -> Page:
+    """A page that is a form: what is sent goes `to` a path, by a button that says `verb`; `error`
+    is why that was refused before. `more` is for its template, where it is another than
+    `form.html`, or changes what is usual there: `again`, another button's words, after which the
+    form is shown again; `dangerous`, whether what it does cannot be undone."""
+    usual = {"problem": error.message if error else "", "again": "", "dangerous": False}
+    template = more.pop("template", "form.html")
+    shown = {**usual, "to": to, "fields": fields, "verb": verb, **more}
+    return Page(template, title, shown, error.status if error else 200)
 
 
 def of_call(

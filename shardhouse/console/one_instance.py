@@ -6,6 +6,7 @@ from typing import Any
 from shardhouse.client.errors import RefusalError
 from shardhouse.console.visit import Page, Visit
 from shardhouse.contract.call import Call
+from shardhouse.contract.changes import LIST_CERTIFICATES
 from shardhouse.domain.model import Mode, Status
 
 Json = dict[str, Any]
@@ -56,6 +57,17 @@ def page(template: str, tab: str, instance: Json, **shown: Any) -> Page:
     not as often as elsewhere; 0 for never."""
     known = {"instance": instance, "tab": tab, "tabs": TABS}
     return Page(template, instance["name"], known | shown)
+
+
+def authority(visit: Visit, instance: Json) -> str:
+    """The certificates (PEM) that clients of an instance with TLS should trust. Raises RefusalError
+    for one without."""
+    call, path = LIST_CERTIFICATES, {"instance_id": instance["id"]}
+    certificates = visit.client.call(call, path, {}, {})["certs"]
+    if not certificates:
+        raise RefusalError(404, "", f"The instance {instance['name']} has no TLS.")
+    with visit.client.download(certificates[0]["download_link"]) as (_, parts):
+        return b"".join(parts).decode()
 
 
 def exists_for(instance: Json, call: Call) -> bool:

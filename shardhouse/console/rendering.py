@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from shardhouse.contract.kill_rules import ENABLED
 from shardhouse.domain.alarm import AlarmState
@@ -17,19 +18,33 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _GOOD: frozenset[str] = frozenset(
     {
         *(Status.NORMAL, JobStatus.COMPLETED, BackupStatus.COMPLETED, AlarmState.OK, ENABLED),
-        *("active", "SUCCESS"),  # access keys, templates that were applied
+        *("active", "SUCCESS", "ok"),  # access keys, templates that were applied, checks
     }
 )
 _BUSY: frozenset[str] = frozenset(
     {
         *(Status.CREATING, Status.REBOOT, Status.RESIZE_FLAVOR, Status.BIND_EIP),
-        *(JobStatus.PENDING, JobStatus.RUNNING, BackupStatus.BUILDING, Severity.WARNING, "Warning"),
+        *(
+            JobStatus.PENDING,
+            JobStatus.RUNNING,
+            BackupStatus.BUILDING,
+            Severity.WARNING,
+            "Warning",
+            "warn",
+        ),
     }
 )
 _BAD: frozenset[str] = frozenset(
     {
         *(Status.ABNORMAL, Status.CREATE_FAIL, Status.DATA_DISK_FULL, Status.ENLARGE_FAIL),
-        *(JobStatus.FAILED, BackupStatus.FAILED, AlarmState.ALARM, Severity.CRITICAL, "Error"),
+        *(
+            JobStatus.FAILED,
+            BackupStatus.FAILED,
+            AlarmState.ALARM,
+            Severity.CRITICAL,
+            "Error",
+            "fail",
+        ),
     }
 )
 
@@ -47,6 +62,7 @@ def environment() -> Environment:
     made.filters["input_time"] = input_time
     made.filters["size"] = size
     made.filters["look"] = look
+    made.filters["words"] = words
     made.globals["version"] = version("shardhouse")
     return made
 
@@ -79,6 +95,15 @@ def size(value: float) -> str:
         value /= 1024
         unit += 1
     return f"{value:.1f} {_UNITS[unit]}" if unit and value < 100 else f"{value:.0f} {_UNITS[unit]}"
+
+
+def words(text: str) -> Markup:
+    """Text of the contract, in which what stands between backticks is code."""
+    pieces = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if number % 2 else escape(piece)
+        for number, piece in enumerate(pieces)
+    )
 
 
 def look(status: str) -> str:

@@ -14,11 +14,14 @@ _DAY = 24 * 3600 * 1000
 
 @dataclass(frozen=True)
 class Bar:
-    """A range, from the left; `label` says from when to when."""
+    """A range, from the left; `label` says from when to when, as `start` and `stop` do in
+    milliseconds since 1970."""
 
     x: float
     width: float
     label: str
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True)
@@ -32,24 +35,28 @@ class Tick:
 
 @dataclass(frozen=True)
 class Timeline:
-    """What is drawn, `WIDTH` units wide."""
+    """What is drawn, `WIDTH` units wide, from `begin` to `end` in milliseconds since 1970."""
 
     bars: Sequence[Bar]
     ticks: Sequence[Tick]
+    begin: int
+    end: int
 
 
 def of(ranges: Sequence[tuple[int, int]]) -> Timeline:
     """The drawing of ranges, oldest first, in milliseconds since 1970; empty for none."""
     if not ranges:
-        return Timeline((), ())
+        return Timeline((), (), 0, 0)
     begin, end = ranges[0][0], ranges[-1][1]
     span = max(end - begin, 1)
     bars = []
     for start, stop in ranges:
         width = max(_LEAST, WIDTH * (stop - start) / span)
         x = min(WIDTH * (start - begin) / span, WIDTH - width)
-        bars.append(Bar(round(x, 1), round(width, 1), f"{moment(start)} to {moment(stop)}"))
-    return Timeline(bars, [_tick(begin, span, number) for number in range(_TICKS + 1)])
+        label = f"{moment(start)} to {moment(stop)}"
+        bars.append(Bar(round(x, 1), round(width, 1), label, start, stop))
+    ticks = [_tick(begin, span, number) for number in range(_TICKS + 1)]
+    return Timeline(bars, ticks, begin, end)
 
 
 def _tick(begin: int, span: int, number: int) -> Tick:

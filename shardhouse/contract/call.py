@@ -83,7 +83,8 @@ class Call:
     caller. `wrapper` names the one field that holds the body's object, where the API wraps it;
     `example` is such an object, which documentation and tests show.
     `reads` marks a POST that changes nothing; `uploads` a call whose body is a file, which its
-    handler reads; `addition` a call of our own, which no document has.
+    handler reads; `addition` a call of our own, which no document has. `administers` is for calls
+    about the service itself: whoever administers the domain may make them, and nobody else.
     """
 
     operation: str
@@ -101,6 +102,7 @@ class Call:
     reads: bool = False
     uploads: bool = False
     addition: bool = False
+    administers: bool = False
 
     @property
     def only_reads(self) -> bool:

@@ -88,6 +88,9 @@ def test_what_somebody_may_not_do_is_refused_where_it_stands(
     assert DDS_READ_ONLY.display_name in answer.text
     answer = visitor.send("/access/users", user_name="another", user_password=PASSWORD)
     assert answer.status_code == 403
+    answer = visitor.get("/settings/doctor")
+    assert answer.status_code == 403
+    assert "dds:service:check" in alerts(answer)[0]
     answer = visitor.send("/access/keys", key_user=reader["id"])
     assert "Keep the secret now" in answer.text
 

@@ -1,9 +1,11 @@
 """Data of instances, as their database users see it."""
 
 import re
+import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from shardhouse.console.explorer import ExplorerError, Place, Question
 from shardhouse.iam.throttle import FREE_FAILURES
 from tests import requests, slow_operations
 from tests.console.conftest import Visitor, alerts
+from tests.console.test_snippets import programs, run
 from tests.installation import Installation, addresses, uri
 
 Made = dict[str, Any]
@@ -244,7 +247,7 @@ def test_what_takes_too_long_or_is_too_much_ends(
 
 @pytest.mark.soak
 def test_with_tls_the_api_s_certificates_are_trusted(
-    installation: Installation, visitor: Visitor
+    installation: Installation, visitor: Visitor, tmp_path: Path
 ) -> None:
     made = installation.make(requests.single(name="explored-tls", ssl_option="1"))
     try:
@@ -252,5 +255,8 @@ def test_with_tls_the_api_s_certificates_are_trusted(
         answer = visitor.send(place(made), **WHERE)
         assert answer.status_code == 200
         assert all("explored.orders" in one for one in alerts(answer))  # there is none
+        (tmp_path / "ca.pem").write_text(visitor.get(f"/instances/{made['id']}/ca.pem").text)
+        program = programs(visitor, made)["Python"]
+        assert "'ok': 1.0" in run(sys.executable, "-c", program, cwd=tmp_path)
     finally:
         installation.delete(made["id"])

@@ -39,6 +39,10 @@ def test_values_of_each_kind_of_node_are_drawn(
         until("values", lambda: drawn(visitor.get(place).text), 60)
         page = visitor.get(place, hours="1").text
         assert 'id="charts" data-refresh="5"' in page
+        overview = visitor.get(f"/instances/{shared_cluster['id']}").text
+        lag = re.compile(r"<div>\d+ s behind at \d\d:\d\d:\d\d</div>")
+        behind = [len(lag.findall(part)) for part in overview.split("<section")]
+        assert sorted(behind) == [0, 0, 2, 2, 2]  # the facts and the routers have none
     for name in ("mongo031_cpu_usage", "mongo007_connections", "mongo006_getmore_ps"):
         assert f"<code>{name}</code>" in page
     page = visitor.get(place, node=nodes["mongos"]).text

@@ -47,7 +47,18 @@ def test_settings_say_what_the_service_is(installation: Installation, visitor: V
     builds = installation.call("GET", "/datastores/DDS-Community/versions").json()["builds"]
     assert ", ".join(builds) in answer.text
     assert installation.iam in answer.text
-    assert "shardhouse doctor" in answer.text
+
+
+def test_the_doctor_checks_the_machine_of_the_service(
+    installation: Installation, visitor: Visitor
+) -> None:
+    checks = installation.call("GET", "/service-checks").json()["checks"]
+    found = {one["name"]: one for one in checks}
+    port = found[f"Port {installation.settings['port']} (port)"]
+    assert (port["verdict"], port["found"]) == ("ok", f"our own serve, pid {installation.pid}")
+    page = visitor.get("/settings/doctor").text
+    assert all(f'<th scope="row">{name}</th>' in page for name in found)
+    assert port["found"] in page
 
 
 def test_downloads_are_forbidden_and_allowed(installation: Installation, visitor: Visitor) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from shardhouse.cli import checks
+from shardhouse.doctor import checks
 from shardhouse.settings import load
 from tests import requests
 from tests.installation import addresses, until

@@ -15,8 +15,8 @@ from shardhouse.cli.installation import Installation
 from shardhouse.errors import SettingsError
 from shardhouse.mongo.certificates import Authority, issue_ca, issue_node
 from shardhouse.ports import limits
-from shardhouse.ports.tls import server_context
 from shardhouse.settings import load
+from shardhouse.tls import server_context
 from tests.cli.program import Program, running
 from tests.installation import until
 from tests.ports.conftest import Start

@@ -11,7 +11,7 @@ import structlog
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from shardhouse.cli import checks
+from shardhouse.doctor import checks
 from shardhouse.router.logs import Log
 from shardhouse.server import configure_logs
 from shardhouse.settings import load

@@ -25,6 +25,7 @@ from shardhouse.api.dds import (
     recycling,
     restore_times,
     scaling,
+    service_checks,
     sessions,
     snapshots,
     tags,
@@ -40,6 +41,7 @@ from shardhouse.contract import backups as backup_rows
 from shardhouse.contract import balancer as balancer_rows
 from shardhouse.contract import changes as change_rows
 from shardhouse.contract import configurations as configuration_rows
+from shardhouse.contract import doctor as doctor_rows
 from shardhouse.contract import events as event_rows
 from shardhouse.contract import instances as rows
 from shardhouse.contract import jobs as job_rows
@@ -136,6 +138,7 @@ ENDPOINTS = (
     started(balancer_operations.SWITCH),
     started(balancer_operations.WINDOW),
     Endpoint(advice_rows.SHOW_ADVICE, advice.show),
+    Endpoint(doctor_rows.CHECK_SERVICE, service_checks.check),
     Endpoint(event_rows.LIST_EVENTS, events.list_events),
     Endpoint(event_rows.FOLLOW_EVENTS, events.follow),
     Endpoint(log_rows.LIST_SLOW, logs.list_slow),

@@ -1,13 +1,13 @@
 """Alarm rules of Cloud Eye: on metrics of nodes and clusters, and what values make of them."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shardhouse.client.api import segment
 from shardhouse.client.errors import RefusalError
-from shardhouse.console import one_instance
+from shardhouse.console import forms, one_instance
 from shardhouse.console.forms import Field
 from shardhouse.console.session import PATH
 from shardhouse.console.visit import Answer, Moved, Page, Visit
@@ -18,7 +18,6 @@ from shardhouse.domain.metrics import BY_ID, METRICS, NAMESPACE, Kind, Metric
 from shardhouse.domain.model import GroupType, Mode
 
 Json = dict[str, Any]
-PAGE = 100
 _LEVELS = {1: "critical", 2: "major", 3: "minor", 4: "informational"}
 _PERIODS = {
     1: "each minute",
@@ -90,7 +89,7 @@ def listed(visit: Visit) -> Answer:
             "metric": _metric_name(rule["metric"]["metric_name"]),
             "level": _LEVELS[rule["alarm_level"]],
         }
-        for rule in _rules(visit)
+        for rule in visit.client.alarms()
         if wanted in ("", *(one["value"] for one in _about(rule)))
     ]
     shown = {
@@ -135,7 +134,7 @@ def basic(visit: Visit) -> Answer:
     instance = one_instance.of_id(visit, visit.form.get("instance_id", ""))
     existing = {
         (rule["metric"]["metric_name"], frozenset(one["value"] for one in _about(rule)))
-        for rule in _rules(visit)
+        for rule in visit.client.alarms()
     }
     made = 0
     for resource in _resources(instance):
@@ -214,14 +213,9 @@ def _form(visit: Visit, typed: Mapping[str, str], error: RefusalError | None = N
     fields.append(
         Field("alarm_name", "Name", "input", False, own_name, typed.get("alarm_name", ""))
     )
-    page = {
-        "to": f"{PATH}/alarms/new",
-        "fields": fields,
-        "problem": error.message if error else "",
-        "verb": "Make the rule",
-        "again": "Show the metrics of this choice",
-    }
-    return Page("form.html", "A new alarm rule", page, error.status if error else 200)
+    again = "Show the metrics of this choice"
+    to = f"{PATH}/alarms/new"
+    return forms.page("A new alarm rule", to, fields, "Make the rule", error, again=again)
 
 
 def _create(
@@ -242,17 +236,6 @@ def _create(
         "ok_actions": [_ACTION],
     }
     visit.client.iam("POST", _root(visit), body)
-
-
-def _rules(visit: Visit) -> Iterator[Json]:
-    """All rules of the project, page by page."""
-    params = {"limit": str(PAGE)}
-    while True:
-        found = visit.client.iam("GET", _root(visit), params=params)
-        yield from found["metric_alarms"]
-        if found["meta_data"]["count"] < PAGE:
-            return
-        params["start"] = found["meta_data"]["marker"]
 
 
 def _resource(instance: Json, resource_id: str) -> _Resource:

@@ -115,14 +115,8 @@ def find(visit: Visit, backup_id: str) -> Json:
 def _form(visit: Visit, error: RefusalError | None = None) -> Page:
     own = [(one["id"], one["name"]) for one in visit.client.instances()]
     known = {"instance_id": Field("instance_id", "instance", "choice", True, choices=own)}
-    page = {
-        "to": f"{PATH}/backups/new",
-        "fields": forms.of_call(CREATE_BACKUP, known, {**visit.query, **visit.form}),
-        "problem": error.message if error else "",
-        "verb": "Back up",
-        "again": "",
-    }
-    return Page("form.html", "Back up an instance", page, error.status if error else 200)
+    fields = forms.of_call(CREATE_BACKUP, known, {**visit.query, **visit.form})
+    return forms.page("Back up an instance", f"{PATH}/backups/new", fields, "Back up", error)
 
 
 def _path(visit: Visit) -> dict[str, str]:

@@ -82,17 +82,17 @@ def _form(visit: Visit, instance: Json, call: Call, error: RefusalError | None =
     known = _known(instance) | _flavors(visit, instance, call)
     fields = [known[part] for part in call.path_parameters if part == "node_id"]
     fields += forms.of_call(call, known, {**visit.query, **visit.form}, visit.choices)
-    return Page(
-        "change.html",
-        call.summary.removesuffix("."),
-        {
-            "instance": instance,
-            "call": call,
-            "fields": fields,
-            "problem": error.message if error else one_instance.why_not(instance, call),
-            "dangerous": call.method is Method.DELETE,
-        },
-        error.status if error else 200,
+    dangerous = call.method is Method.DELETE
+    return forms.page(
+        call.summary.removesuffix(".").replace("`", ""),
+        f"{PATH}/instances/{instance['id']}/changes/{call.operation}",
+        fields,
+        "Do it for good" if dangerous else "Do it",
+        error,
+        template="change.html",
+        problem=error.message if error else one_instance.why_not(instance, call),
+        dangerous=dangerous,
+        instance=instance,
     )
 
 

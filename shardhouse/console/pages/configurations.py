@@ -142,9 +142,7 @@ def _new(visit: Visit, error: RefusalError | None = None) -> Page:
             fields.append(replace(field, readonly=True, help="Its values are the template's."))
         elif field.name in ("name", "description") or (field.name in known and not copies):
             fields.append(field)
-    shown = {"fields": fields, "problem": error.message if error else ""}
-    status = error.status if error else 200
-    return Page("configuration_new.html", "Make a parameter template", shown, status)
+    return forms.page("Make a parameter template", PLACE, fields, "Make it", error)
 
 
 def _shown(visit: Visit, error: RefusalError | None = None) -> Page:

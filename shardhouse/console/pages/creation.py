@@ -3,11 +3,13 @@ as a request."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from shardhouse.client import orders
 from shardhouse.client.errors import RefusalError
 from shardhouse.client.orders import Order
+from shardhouse.console import forms
 from shardhouse.console.forms import Field
 from shardhouse.console.session import PATH
 from shardhouse.console.visit import Answer, Moved, Page, Visit
@@ -58,7 +60,7 @@ def created(visit: Visit) -> Answer:
     """The instance is asked for; the form again, with what is wrong if it is refused, or with what
     it would take if only that was wanted."""
     typed = {**_DEFAULTS, **visit.form}
-    if "count" in visit.form:
+    if "again" in visit.form:
         return _form(visit, typed)
     try:
         body = _body(visit, typed, typed.get("password", ""))
@@ -85,7 +87,6 @@ def _form(visit: Visit, typed: Mapping[str, str], error: RefusalError | None = N
             True,
             value=typed["mode"],
             choices=list(_MODES.items()),
-            reloads=True,
         ),
         Field(
             "version",
@@ -94,7 +95,6 @@ def _form(visit: Visit, typed: Mapping[str, str], error: RefusalError | None = N
             True,
             value=typed["version"],
             choices=versions,
-            reloads=True,
         ),
         Field(
             "spec",
@@ -106,7 +106,6 @@ def _form(visit: Visit, typed: Mapping[str, str], error: RefusalError | None = N
                 (code, f"{one['vcpus']} CPU, {one['ram']} GB ({code})")
                 for code, one in sizes.items()
             ],
-            reloads=True,
         ),
         _count("size", "GB of each data node's volume", typed),
         _count("shards", "Shards", typed),
@@ -125,15 +124,22 @@ def _form(visit: Visit, typed: Mapping[str, str], error: RefusalError | None = N
         *_templates(visit, typed),
         Field("password", "Password of rwuser", "password", True, described["password"]),
     ]
-    shown = [one for one in choices if _ONLY.get(one.name, typed["mode"]) == typed["mode"]]
-    problem = error.message if error else ""
-    page = {
-        "fields": shown,
-        "problem": problem,
-        "cost": _cost(typed, flavors),
-        "request": _request(visit, typed),
-    }
-    return Page("create.html", "Create an instance", page, error.status if error else 200)
+    shown = [
+        replace(one, reloads=one.kind != "password")
+        for one in choices
+        if _ONLY.get(one.name, typed["mode"]) == typed["mode"]
+    ]
+    return forms.page(
+        "Create an instance",
+        f"{PATH}/instances/new",
+        shown,
+        "Create",
+        error,
+        template="create.html",
+        again="Count again",
+        cost=_cost(typed, flavors),
+        request=_request(visit, typed),
+    )
 
 
 def _zones(flavors: list[dict[str, Any]]) -> list[str]:

@@ -11,7 +11,6 @@ from shardhouse.console.database_login import DatabaseLogin
 from shardhouse.console.explorer import Explorer, ExplorerError, Place, Question
 from shardhouse.console.session import PATH
 from shardhouse.console.visit import Answer, LoggedIn, Page, Visit, whole
-from shardhouse.contract.changes import LIST_CERTIFICATES
 from shardhouse.domain.model import Mode
 from shardhouse.errors import IamError
 
@@ -159,13 +158,7 @@ def _place(visit: Visit, instance: Json) -> Place:
     hosts = uris.hosts(instance)
     if not hosts:
         raise RefusalError(404, "", f"The instance {instance['name']} has no addresses yet.")
-    authority = None
-    if instance["ssl"]:
-        certificates = visit.client.call(
-            LIST_CERTIFICATES, {"instance_id": instance["id"]}, {}, {}
-        )["certs"]
-        with visit.client.download(certificates[0]["download_link"]) as (_, parts):
-            authority = b"".join(parts).decode()
+    authority = one_instance.authority(visit, instance) if instance["ssl"] else None
     return Place(hosts, instance["replica_set"], authority)
 
 

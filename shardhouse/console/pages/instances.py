@@ -2,18 +2,23 @@
 
 import csv
 import io
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 from shardhouse.client import uris
 from shardhouse.client.errors import ClientError, RefusalError
-from shardhouse.console import one_instance, snippets
+from shardhouse.console import measured, one_instance, snippets
+from shardhouse.console.attempts import attempt
 from shardhouse.console.session import PATH
+from shardhouse.console.snippets import Snippet
 from shardhouse.console.visit import Answer, File, Moved, Page, Visit
 from shardhouse.contract.backups import CREATE_BACKUP
 from shardhouse.contract.changes import RESTART, SWITCH_PRIMARY
 from shardhouse.contract.instances import DELETE_INSTANCE
-from shardhouse.domain.model import Status
+from shardhouse.domain.model import Role, Status
+from shardhouse.domain.uris import uri
+from shardhouse.endpoints import authority as authority_of
 
 _FILTERS = ("name", "mode", "status")
 _HARMFUL = ("restart", "delete")
@@ -21,6 +26,13 @@ _HARMFUL = ("restart", "delete")
 _STATUSES = ["", *(one for one in Status if not one.at_work and one is not Status.DELETED)]
 _COLUMNS = ("name", "id", "mode", "status", "version", "engine_version", "port", "created")
 Json = dict[str, Any]
+_BEHIND = (Role.SECONDARY, Role.HIDDEN)
+"""Roles of members that follow a primary."""
+_AUTHORITY = "ca.pem"
+"""The file of the certificate to trust, as code names it."""
+_LAG = "mongo026_repl_lag"
+_LAG_AGE = 180
+"""Seconds after which a lag that was measured says nothing any more."""
 
 
 def first(_visit: Visit) -> Answer:
@@ -67,22 +79,69 @@ def changed_together(visit: Visit) -> Answer:
 def shown(visit: Visit) -> Answer:
     """One instance: its facts and its topology."""
     found = one_instance.find(visit)
-    return one_instance.page("instance.html", "", found, switch=SWITCH_PRIMARY.operation)
+    lags = attempt(lambda: _lags(visit, found), {}).found
+    return one_instance.page("instance.html", "", found, switch=SWITCH_PRIMARY.operation, lags=lags)
 
 
 def connections(visit: Visit) -> Answer:
     """How programs reach it."""
     found = one_instance.find(visit)
+    authority = _AUTHORITY if found["ssl"] else ""
+    strings: list[tuple[str, str]] = []
+    code: list[Snippet] = []
+    problem = ""
     try:
-        uri, problem = uris.address(found), ""
+        plain = uris.address(found)
+        tls = f"&tls=true&tlsCAFile={authority}" if authority else ""
+        strings = [(name, uri + tls) for name, uri in [(found["name"], plain), *_public(found)]]
+        code = snippets.of(plain, authority)
     except ClientError as error:
-        uri, problem = "", error.message
-    if found["ssl"]:
-        uri += "&tls=true&tlsCAFile=ca.pem" if uri else ""
-    code = snippets.of(uri) if uri else []
+        problem = error.message
     return one_instance.page(
-        "connect.html", "connect", found, uri=uri, problem=problem, snippets=code
+        "connect.html",
+        "connect",
+        found,
+        strings=strings,
+        snippets=code,
+        problem=problem,
+        authority=authority,
     )
+
+
+def authority(visit: Visit) -> Answer:
+    """The certificate that clients should trust, as a file."""
+    text = one_instance.authority(visit, one_instance.find(visit))
+    return File(_AUTHORITY, text, "application/x-pem-file")
+
+
+def _public(instance: Json) -> list[tuple[str, str]]:
+    """The nodes that a public IP is bound to, and connection strings that lead there: to one node
+    alone, since a replica set tells its clients private addresses."""
+    return [
+        (
+            f"{node['name']}, at its public IP",
+            uri(
+                [authority_of(node["public_ip"], int(instance["port"]))],
+                user=instance["db_user_name"],
+            )
+            + "&directConnection=true",
+        )
+        for node in one_instance.client_nodes(instance)
+        if node["public_ip"]
+    ]
+
+
+def _lags(visit: Visit, instance: Json) -> dict[str, tuple[int, float]]:
+    """By how many seconds members are behind their primary, by node: when that was measured (in
+    milliseconds since 1970), and the lag. Members of which nothing is known are left out."""
+    members = [n["id"] for _, n in one_instance.nodes(instance) if n["role"] in _BEHIND]
+    if not members:
+        return {}
+    now = int(time.time())
+    wanted = [(member, _LAG) for member in members]
+    found = measured.values(visit, wanted, (now - _LAG_AGE, now), 1)
+    newest = {member: points[-1] for member, points in zip(members, found, strict=True) if points}
+    return {member: (when * 1000, lag) for member, (when, lag) in newest.items()}
 
 
 def _change(visit: Visit, action: str, instance_id: str) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 from markupsafe import Markup
 
 from shardhouse.client.errors import RefusalError
-from shardhouse.console import chart, one_instance
+from shardhouse.console import chart, measured, one_instance
 from shardhouse.console.chart import Line
 from shardhouse.console.visit import Answer, Visit
 from shardhouse.contract.policies import SHOW_MONITORING
-from shardhouse.domain.metrics import BY_ID, NAMESPACE, Kind
+from shardhouse.domain.metrics import BY_ID, Kind
 
 Json = dict[str, Any]
 #: Hours that are shown, with the period of the values in seconds (1: as they were measured) and how
@@ -101,25 +101,8 @@ def _chart(visit: Visit, node_id: str, title: str, ids: list[str], hours: str) -
     period, interval = _SPANS[hours]
     end = int(time.time())
     begin = end - int(hours) * 3600
-    about = [
-        {"name": "mongodb_instance_id", "value": visit.instance_id},
-        {"name": "mongodb_node_id", "value": node_id},
-    ]
-    body = {
-        "metrics": [{"namespace": NAMESPACE, "metric_name": id, "dimensions": about} for id in ids],
-        "from": begin * 1000,
-        "to": end * 1000,
-        "period": str(period),
-        "filter": "average",
-    }
-    path = f"V1.0/{visit.client.project_id}/batch-query-metric-data"
-    lines = [
-        Line(
-            BY_ID[one["metric_name"]].name,
-            [(point["timestamp"] // 1000, point["average"]) for point in one["datapoints"]],
-        )
-        for one in visit.client.iam("POST", path, body)["metrics"]
-    ]
+    found = measured.values(visit, [(node_id, id) for id in ids], (begin, end), period)
+    lines = [Line(BY_ID[id].name, points) for id, points in zip(ids, found, strict=True)]
     unit = BY_ID[ids[0]].unit
     legend = [
         _Measured(id, line.label, chart.shown(line.points[-1][1]) if line.points else "")

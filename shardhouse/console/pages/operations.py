@@ -120,6 +120,7 @@ def _rules(visit: Visit, error: RefusalError | None = None) -> Page:
         rules=listed,
         fields=_fields(visit),
         actions=(ENABLE, DISABLE, _DELETE),
+        harmless=DISABLE,
         problem=error.message if error else "",
     )
     return replace(page, status=error.status) if error else page

@@ -4,6 +4,7 @@ from shardhouse.console.attempts import attempt
 from shardhouse.console.session import PATH
 from shardhouse.console.visit import Answer, Moved, Page, Visit
 from shardhouse.contract.backups import CLOSE, OPEN, SAVE_DOWNLOAD_POLICY, SHOW_DOWNLOAD_POLICY
+from shardhouse.contract.doctor import CHECK_SERVICE
 from shardhouse.contract.instances import DATASTORE
 from shardhouse.contract.offers import (
     LIST_API_VERSIONS,
@@ -33,6 +34,12 @@ def shown(visit: Visit) -> Answer:
         "region": client.region,
     }
     return Page("settings.html", "Settings", parts)
+
+
+def checked(visit: Visit) -> Answer:
+    """What the service's machine lacks, looked at now."""
+    checks = visit.client.call(CHECK_SERVICE, {}, {}, {})["checks"]
+    return Page("doctor.html", "Doctor", {"checks": checks})
 
 
 def downloads_set(visit: Visit) -> Answer:

@@ -1,6 +1,5 @@
 """Database users and roles of an instance."""
 
-import json
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
@@ -15,8 +14,6 @@ from shardhouse.contract.accounts import (
     CREATE_USER,
     DELETE_ROLE,
     DELETE_USER,
-    LIST_ROLES,
-    LIST_USERS,
 )
 from shardhouse.contract.call import Call, Method
 from shardhouse.contract.passwords import RESET_PASSWORD
@@ -41,11 +38,8 @@ def listed(visit: Visit) -> Answer:
     """All users, and the roles that are not built in."""
     found = one_instance.find(visit)
     try:
-        users, roles, problem = (
-            _all(visit, LIST_USERS, "users"),
-            _all(visit, LIST_ROLES, "roles"),
-            "",
-        )
+        users, problem = list(visit.client.users(found["id"])), ""
+        roles = list(visit.client.roles(found["id"]))
     except RefusalError as error:
         users, roles, problem = [], [], error.message
     return one_instance.page(
@@ -123,16 +117,3 @@ def _call(visit: Visit) -> Call:
     if what not in _CALLS:
         raise RefusalError(404, "", f"There is no form {what}.")
     return _CALLS[what]
-
-
-def _all(visit: Visit, call: Call, noun: str) -> list[Json]:
-    """All items of a list, page by page."""
-    path = {"instance_id": visit.instance_id}
-    found: list[Json] = []
-    while True:
-        params = {"offset": str(len(found)), "limit": "100"}
-        answer = visit.client.call(call, path, {}, params)
-        page: list[Json] = json.loads(answer[noun])
-        found += page
-        if not page or len(found) >= answer["total_count"]:
-            return found

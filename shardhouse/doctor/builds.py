@@ -5,11 +5,11 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 
-from shardhouse.cli import stored
-from shardhouse.cli.check import Check
+from shardhouse.doctor.check import Check
 from shardhouse.engines import Builds, Catalogue, Engine, known
 from shardhouse.errors import EngineError
 from shardhouse.settings import Settings
+from shardhouse.store import offline
 
 #: Debian's packages of the libraries that MongoDB's builds need.
 PACKAGES = {
@@ -73,7 +73,7 @@ def default(settings: Settings, catalogue: Catalogue, refused: list[str]) -> Che
 
 def lost(settings: Settings, catalogue: Catalogue) -> Iterator[Check]:
     """The build of each instance is there."""
-    for instance in stored.instances_of(settings):
+    for instance in offline.instances_of(settings):
         try:
             catalogue.build(instance.engine_build, instance.engine_version)
         except EngineError as error:

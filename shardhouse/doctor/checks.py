@@ -15,15 +15,15 @@ import psutil
 
 from shardhouse import endpoints
 from shardhouse import open_files as limits
-from shardhouse.cli import builds, stored
-from shardhouse.cli.check import Check, Verdict
-from shardhouse.cli.installation import Installation
+from shardhouse import tls as certificates
 from shardhouse.client.credentials import ADMIN_FILE
+from shardhouse.doctor import builds, running
+from shardhouse.doctor.check import Check, Verdict
 from shardhouse.errors import NodeError, SettingsError
 from shardhouse.mongo.commandline import least_disk
 from shardhouse.nodes.local import addresses, folders, memory
-from shardhouse.ports import tls as certificates
 from shardhouse.settings import Settings
+from shardhouse.store import offline
 from shardhouse.store.reserve import Reserve
 from shardhouse.store.vault import KEY_NAME
 from shardhouse.workflows import disk as space
@@ -122,7 +122,7 @@ def node_names(settings: Settings) -> Iterator[Check]:
 
 def ports(settings: Settings) -> Iterator[Check]:
     """Both ports are free, or our own `serve` has them."""
-    process = Installation(settings.data_dir).serve()
+    process = running.serve(settings.data_dir)
     for setting, port in (("port", settings.port), ("iam_port", settings.iam_port)):
         yield _port(setting, settings.host, port, process)
 
@@ -221,8 +221,8 @@ def strays(settings: Settings) -> Iterator[Check]:
     left = [path for path in root.glob("*/*") if path.is_dir() and path.name not in owned]
     processes = [
         process
-        for process in Installation(settings.data_dir).nodes()
-        if not any(node in part for part in _command(process) for node in owned)
+        for process in running.nodes(settings.data_dir)
+        if not any(node in part for part in running.command(process) for node in owned)
     ]
     if processes:
         pids = " ".join(str(process.pid) for process in processes)
@@ -251,7 +251,7 @@ def _last_repairs(settings: Settings) -> list[Job]:
     from shardhouse.operations.repair import ACTION
     from shardhouse.store import jobs
 
-    with stored.opened(settings) as database:
+    with offline.opened(settings) as database:
         if database is None:
             return []
         with database.read() as connection:
@@ -260,7 +260,7 @@ def _last_repairs(settings: Settings) -> list[Job]:
 
 def _nodes(settings: Settings) -> list[Node]:
     """Nodes in the store, those of an instance that is just being deleted too."""
-    return [node for instance in stored.instances_of(settings) for node in instance.nodes]
+    return [node for instance in offline.instances_of(settings) for node in instance.nodes]
 
 
 def _resolves(name: str) -> bool:
@@ -315,10 +315,3 @@ def _rate(value: int, least: int, enough: int) -> Verdict:
     if value < least:
         return "fail"
     return "warn" if value < enough else "ok"
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
