@@ -92,9 +92,9 @@ def started(client: "Client", answer: dict[str, Any], *, wait: bool, json: bool)
 
 def follow(client: "Client", job_id: str, *, quiet: bool) -> dict[str, Any]:
     """Wait for the job's end: a live table on a terminal, a line per finished step elsewhere."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     from shardhouse.client import jobs
 
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     states = jobs.states(client, job_id)
     if quiet:
         job = _last(states)

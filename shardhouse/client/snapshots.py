@@ -42,6 +42,8 @@ def save(
     path = Path(path)
     if path.exists() and not force:
         raise ClientError(f"{path} exists. Choose another file, or replace it (--force).")
+    if not path.parent.is_dir():
+        raise ClientError(f"There is no folder {path.parent}.")
     name = f"snapshot-{uuid.uuid4().hex[:12]}"
     wanted = {"instance_id": instance_id, "name": name, "description": "Goes when it is saved."}
     answer = client.dds("POST", "backups", {"backup": wanted})

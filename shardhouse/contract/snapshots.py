@@ -14,6 +14,7 @@ from shardhouse.contract.backups import BACKUPS, LIST, DumpLink
 from shardhouse.contract.call import Call, Method, Wire
 from shardhouse.contract.links import LinkQuery
 from shardhouse.domain.backup import GroupShape
+from shardhouse.domain.creation import GROUP_TYPES
 from shardhouse.domain.model import GroupType, Mode
 from shardhouse.errors import SnapshotError
 
@@ -59,7 +60,7 @@ class SnapshotInstance(Wire):
     name: str
     mode: Mode
     version: str
-    storage_engine: str
+    storage_engine: Annotated[str, Field(pattern="^(wiredTiger|rocksDB)$")]
     engine_version: str
     engine_build: str
     ssl: bool
@@ -158,8 +159,10 @@ def _check(head: Snapshot) -> None:
     told = [(one.name, one.type) for one in head.sets]
     if not _NAME.fullmatch(instance.name) or not all(_SET.fullmatch(name) for name, _ in told):
         raise SnapshotError(f"{HEAD} has a name that no instance or group can have.")
-    if not held or sorted(held) != sorted(told) or len(set(held)) != len(held):
+    if sorted(held) != sorted(told) or len(set(held)) != len(held):
         raise SnapshotError(f"{HEAD} names other replica sets than its instance has.")
+    if {group.type for group in instance.groups} != set(GROUP_TYPES[instance.mode]):
+        raise SnapshotError(f"{HEAD} has other groups than a {instance.mode} instance has.")
 
 
 class SnapshotLink(DumpLink):

@@ -31,7 +31,7 @@ _SIZES = {
     GroupType.REPLICA: (10, 2000),
     GroupType.SINGLE: (10, 1000),
 }
-_TYPES = {
+GROUP_TYPES = {
     Mode.SHARDING: (GroupType.MONGOS, GroupType.SHARD, GroupType.CONFIG),
     Mode.REPLICA_SET: (GroupType.REPLICA,),
     Mode.SINGLE: (GroupType.SINGLE,),
@@ -231,7 +231,7 @@ def _configurations(value: object, mode: Mode) -> dict[GroupType, str]:
             rules.one_of(
                 f"{field}.type for {mode}",
                 given.get("type"),
-                _TYPES[mode],
+                GROUP_TYPES[mode],
                 codes.GROUP_TYPE_INVALID,
             )
         )
@@ -242,7 +242,7 @@ def _configurations(value: object, mode: Mode) -> dict[GroupType, str]:
 
 
 def _groups(value: object, mode: Mode, limits: Limits) -> tuple[GroupRequest, ...]:
-    allowed = _TYPES[mode]
+    allowed = GROUP_TYPES[mode]
     found: dict[GroupType, GroupRequest] = {}
     for index, entry in enumerate(rules.sequence("flavor", value)):
         field = f"flavor[{index}]"

@@ -4,6 +4,7 @@ standard input ends: when the tests close it, or end in any way, be it by SIGKIL
 It writes `ready` when the APIs answer. If anything is written to it, the folder stays.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -13,10 +14,14 @@ from shardhouse.cli.output import CliError
 
 READY = "ready"
 START_SECONDS = 120.0
+#: A store of another installation is none of ours: all that is in it would be taken over.
+_STORES = ("SHARDHOUSE_DATABASE_URL", "SHARDHOUSE_WORKFLOW_DATABASE_URL")
 
 
 def main(folder: Path) -> str | None:
     """Run until standard input ends; what went wrong, in words."""
+    for name in _STORES:
+        os.environ.pop(name, None)
     installation = Installation(folder)
     serve = installation.start("--port=0", "--iam-port=0")
     problem, keep = None, False

@@ -39,11 +39,6 @@ _MIB = 1024**2
 log = structlog.get_logger()
 
 
-def origin_id(backup_id: str) -> str:
-    """Id of the instance that a snapshot's backup will be of."""
-    return f"{backup_id.removesuffix('br02')}in02"
-
-
 def receive(context: Context, project_id: str, backup_id: str, chunks: Iterable[bytes]) -> Backup:
     """Make a backup of a snapshot that arrives, for a project. Where that fails, or `chunks` raise
     something, which passes through, nothing of it stays.
@@ -53,7 +48,8 @@ def receive(context: Context, project_id: str, backup_id: str, chunks: Iterable[
     """
     try:
         snapshot, parts = snapshots.unpack(chunks)
-        origin = _origin(context, project_id, origin_id(backup_id), snapshot)
+        origin_id = f"{backup_id.removesuffix('br02')}in02"  # one upload to a link
+        origin = _origin(context, project_id, origin_id, snapshot)
         _check_room(context, snapshot.size)
         with context.database.write() as connection:
             if instances.load(connection, origin.id) is not None:

@@ -196,6 +196,12 @@ def _twice_a_set(head: dict[str, Any]) -> None:
     head["sets"].append(head["sets"][0])
 
 
+def _without_routers(head: dict[str, Any]) -> None:
+    head["instance"]["groups"] = [
+        group for group in head["instance"]["groups"] if group["type"] != "mongos"
+    ]
+
+
 def _elsewhere(head: dict[str, Any]) -> None:
     head["sets"][0]["name"] = head["instance"]["groups"][1]["name"] = "../x"
 
@@ -214,7 +220,15 @@ def _less_than_nothing(head: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [_without_a_set, _twice_a_set, _elsewhere, _unnamed, _nowhere, _less_than_nothing],
+    [
+        _without_a_set,
+        _twice_a_set,
+        _without_routers,
+        _elsewhere,
+        _unnamed,
+        _nowhere,
+        _less_than_nothing,
+    ],
 )
 def test_a_head_that_contradicts_itself_is_refused(packed: bytes, change: Any) -> None:
     head = json.loads(snapshots.unpack([packed])[0].model_dump_json())

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 from pymongo import MongoClient
 
+from shardhouse.cli.installation import Installation as Local
 from tests.installation import Installation
 from tests.testing import seeds
 
@@ -21,20 +21,25 @@ CONTRIB = Path(__file__).parents[2] / "contrib"
 
 
 @pytest.fixture
-def runner(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a job that has `shardhouse`; what it started ends with it."""
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Where the installation lies; what runs of it ends with the test."""
+    data_dir = tmp_path / "shardhouse"
+    yield data_dir
+    Local(data_dir).stop(grace=0)
+
+
+@pytest.fixture
+def runner() -> dict[str, str]:
+    """The environment of a job that has `shardhouse`."""
     programs = Path(sys.executable).parent
-    yield os.environ | {
+    return os.environ | {
         "PATH": f"{programs}:{os.environ['PATH']}",
         "SHARDHOUSE_PORT": "0",
         "SHARDHOUSE_IAM_PORT": "0",
     }
-    for process in psutil.process_iter():
-        if any(str(tmp_path) in word for word in _command(process)):
-            process.kill()
 
 
-def test_the_action_of_github(runner: dict[str, str], tmp_path: Path) -> None:
+def test_the_action_of_github(runner: dict[str, str], tmp_path: Path, folder: Path) -> None:
     action = yaml.safe_load((CONTRIB / "github-action" / "action.yml").read_text())
     install, *steps = action["runs"]["steps"]
     assert install["run"].startswith("python -m pip install")
@@ -54,6 +59,7 @@ def test_the_action_of_github(runner: dict[str, str], tmp_path: Path) -> None:
         printed += run(step["run"], job | given)
         job |= pairs(variables)
     values = pairs(output)
+    assert values["data-dir"] == str(folder)
     assert {expression(one["value"], {}, values) for one in action["outputs"].values()} == {
         *values.values()
     }
@@ -68,7 +74,7 @@ def test_the_action_of_github(runner: dict[str, str], tmp_path: Path) -> None:
 
 @pytest.mark.soak  # but for the snapshot, the commands are those of the action
 def test_the_job_of_gitlab(
-    runner: dict[str, str], tmp_path: Path, installation: Installation
+    runner: dict[str, str], tmp_path: Path, folder: Path, installation: Installation
 ) -> None:
     seed = tmp_path / "seed.snapshot"
     seeds.save(installation, seed)
@@ -76,7 +82,6 @@ def test_the_job_of_gitlab(
     job = template[".shardhouse"]
     install, *before = job["before_script"]
     assert install.startswith("python -m pip install")
-    folder = tmp_path / "data"
     given = job["variables"] | {"MONGODB_SNAPSHOT": str(seed), "SHARDHOUSE_DATA_DIR": str(folder)}
     script = [*before, 'printf "%s\\n" "$MONGODB_URI" "$OS_AUTH_URL"', "exec sleep 600"]
     with subprocess.Popen(
@@ -121,10 +126,3 @@ def pairs(path: Path) -> dict[str, str]:
 
 def password(uri: str) -> str:
     return uri.removeprefix("mongodb://rwuser:").partition("@")[0]
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []

@@ -14,6 +14,8 @@ def test_a_creation_that_failed_says_why_and_keeps_its_logs(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("SHARDHOUSE_MEMORY_RESERVE", str(10**9))
+    # A store that serves others is not touched.
+    monkeypatch.setenv("SHARDHOUSE_DATABASE_URL", f"sqlite:///{tmp_path}/others.db")
     with testing.Installation() as service:
         with pytest.raises(
             testing.InstallationError, match=r"The job [\w-]+ failed: .*memory"
@@ -21,7 +23,8 @@ def test_a_creation_that_failed_says_why_and_keeps_its_logs(
             service.create("single")
         folder = service.data_dir
     assert str(folder / "serve.log") in said.value.message
-    assert (folder / "serve.log").exists()
+    assert {path.name for path in folder.iterdir()} >= {"serve.log", "shardhouse.db"}
+    assert not (tmp_path / "others.db").exists()
 
 
 def test_a_service_that_does_not_start_says_why(

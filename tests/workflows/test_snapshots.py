@@ -228,7 +228,7 @@ def changed(content: bytes, **fields: Any) -> bytes:
 
 
 def test_what_cannot_be_loaded_is_refused_and_leaves_nothing(
-    other: Installation, saved: Saved
+    other: Installation, saved: Saved, elsewhere: dict[str, Any]
 ) -> None:
     content = saved.path.read_bytes()
     middle = len(content) // 2
@@ -262,6 +262,9 @@ def test_what_cannot_be_loaded_is_refused_and_leaves_nothing(
     (made,) = backups(other)
     assert (made["type"], made["status"]) == ("Manual", "COMPLETED")
     assert made["instance_name"] == "shared-replica"
+    body = {"source": {"backup_id": made["id"]}, "target": {"instance_id": elsewhere["id"]}}
+    in_place = other.call("POST", "/instances/recovery", json=body)
+    assert (in_place.status_code, in_place.json()["error_code"]) == (400, "DBS.200004")
     deleted = other.call("DELETE", f"/backups/{made['id']}")
     other.wait_job(deleted.json()["job_id"], 60)
     assert is_clean(other)

@@ -21,13 +21,13 @@ from shardhouse.contract.call import JobId, Nothing
 from shardhouse.contract.instances import Datastore
 from shardhouse.domain.backup import Backup, BackupStatus
 from shardhouse.domain.model import Instance
-from shardhouse.errors import bad_parameter, instance_not_found
+from shardhouse.errors import DdsError, bad_parameter, instance_not_found
 from shardhouse.operations import back_up, delete_backup, dump_backup, restore, verify_backup
 from shardhouse.operations.submit import Target
 from shardhouse.operations.tasks.recovering import Recovery
 from shardhouse.store import backups, instances
 from shardhouse.store.backups import Filter
-from shardhouse.workflows import incrementals, restore_points
+from shardhouse.workflows import incrementals, restore_points, snapshots
 from shardhouse.workflows.incrementals import Incremental
 from shardhouse.workflows.operation import Operation
 
@@ -122,12 +122,17 @@ def delete_backups(request: Request[Nothing, BackupIdsBody]) -> Nothing:
 
 
 def recover(request: Request[Nothing, RecoveryBody]) -> JobId:
-    """Start replacing an instance's data by that of a restore point."""
+    """Start replacing an instance's data by that of a restore point. Raises DdsError 400 for a
+    snapshot, which may have been made to hold anything."""
     service, body = request.service, request.body
     with service.database.read() as connection:
         if instances.find(connection, request.project_id, body.target.instance_id) is None:
             raise instance_not_found(body.target.instance_id)
     point = restore_points.of_source(service.context, request.project_id, body.source)
+    if snapshots.is_snapshot(service.context, point.backup.instance_id):
+        raise DdsError(
+            codes.NOT_LEGAL_HERE, "The backup came as a snapshot: restore it to a new instance."
+        )
     target = Target(request.project_id, body.target.instance_id, request.path)
     accepted = service.submit.start(restore.IN_PLACE, target, restore.Wanted(point))
     return JobId(job_id=accepted.job.id)
