@@ -50,7 +50,7 @@ def read_admin_file(data_dir: Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except FileNotFoundError:
         raise CliError(
-            f"No credentials: {path} does not exist. The first `shardhouse serve --data-dir "
+            f"No credentials: {path} does not exist. The first `shardhouse up --data-dir "
             f"{data_dir}` makes it; for another installation set OS_AUTH_URL, OS_USERNAME, "
             "OS_PASSWORD, OS_PROJECT_NAME and OS_DOMAIN_NAME."
         ) from None

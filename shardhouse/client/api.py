@@ -304,7 +304,7 @@ class Client:
             return f"{problem} Check OS_AUTH_URL; is `shardhouse serve` running there?"
         return (
             f"{problem} Is `shardhouse serve` running? Start it with "
-            f"`shardhouse serve --data-dir {data_dir}`."
+            f"`shardhouse up --data-dir {data_dir}`."
         )
 
     @staticmethod
