@@ -18,6 +18,7 @@ from pymongo import MongoClient
 from shardhouse.cli import credentials
 from shardhouse.client import snapshots
 from shardhouse.client.api import Client
+from shardhouse.client.errors import RefusalError
 from tests.api.test_tenancy import administer
 from tests.backing_up import backups
 from tests.cli.program import PROGRAM
@@ -268,6 +269,9 @@ def test_what_cannot_be_loaded_is_refused_and_leaves_nothing(
     deleted = other.call("DELETE", f"/backups/{made['id']}")
     other.wait_job(deleted.json()["job_id"], 60)
     assert is_clean(other)
+    with client(other) as api, pytest.raises(RefusalError, match="4 to 64 characters"):
+        snapshots.load(api, saved.path, name="ab")
+    until("what was sent for it to be gone", lambda: is_clean(other))
     assert listed(other) == known
 
 
