@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 from shardhouse.cli import (
     advice,
     backups,
+    browser,
     call,
     demo,
     doctor,
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.command()(service.serve)
 app.command()(service.status)
 app.command()(service.down)
+app.command("open")(browser.open_console)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(env.env)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
@@ -78,6 +78,10 @@ class Client:
         """The DDS API's address with version and project, from the catalog."""
         return str(self._dds_entry["url"]).rstrip("/")
 
+    @property
+    def _dds_root(self) -> str:
+        return "{0.scheme}://{0.netloc}".format(urlsplit(self.dds_url))
+
     def dds(
         self,
         method: str,
@@ -97,12 +101,23 @@ class Client:
     ) -> dict[str, Any]:
         """One call of the contract; `path` has the variable parts but the project. Raises
         RefusalError, UnreachableError."""
-        root = "{0.scheme}://{0.netloc}".format(urlsplit(self.dds_url))
         parts = {name: segment(value) for name, value in path.items()}
         place = call.path.format(project_id=self.project_id, **parts)
         return self._json(
-            self._send(call.method, root + place, body or None, params or None, self._token)
+            self._send(
+                call.method, self._dds_root + place, body or None, params or None, self._token
+            )
         )
+
+    def console_link(self, to: str = "") -> str:
+        """A link that logs a browser in to the console as this user, once and soon, and shows the
+        page `to`. Raises RefusalError, UnreachableError."""
+        body = {"project_id": self.project_id}
+        answer = self._json(
+            self._send("POST", f"{self._dds_root}/console/codes", body, None, self._token)
+        )
+        query = {"code": answer["code"]} | ({"to": to} if to else {})
+        return f"{self._dds_root}/console/enter?{urlencode(query)}"
 
     def iam(
         self,
