@@ -350,7 +350,14 @@ def _dump(
 
 
 @app.command()
-def verify(backup: BackupName, data_dir: DataDir = None, json: Json = False) -> None:
+def verify(
+    backup: BackupName,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Follow it, and say what was found.")
+    ] = True,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
     """Restore a backup aside, look whether it is sound, and remove that again.
 
     The service unpacks all files and compares their checksums, has MongoDB
@@ -365,6 +372,9 @@ def verify(backup: BackupName, data_dir: DataDir = None, json: Json = False) -> 
     with connect(data_dir) as client:
         found = find_backup(client, backup)
         answer = client.dds("POST", f"backups/{found['id']}/verify")
+        if not wait:
+            started(client, answer, wait=False, json=json)
+            return
         job = finish(client, answer["job_id"], quiet=json, as_json=json)
     if not json:
         output.facts(

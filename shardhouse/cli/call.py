@@ -7,15 +7,17 @@ from collections.abc import Callable
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 from typer.core import TyperGroup
 
-from shardhouse.cli import output
-from shardhouse.cli.options import DataDir
+from shardhouse.cli import downloads, output
+from shardhouse.cli.options import DataDir, Json
 from shardhouse.cli.output import CliError
 
 if TYPE_CHECKING:
+    from shardhouse.client.api import Client
     from shardhouse.contract.call import Call
     from shardhouse.contract.reference import FieldReference
 
@@ -82,12 +84,17 @@ def _command(name: str, call: "Call") -> Any:
     if setters:
         option = typer.Option("--body", help="The body as JSON, or @FILE; options add to it.")
         parameters.append(_option("whole", option))
-    parameters += [
-        Parameter("wait", Parameter.KEYWORD_ONLY, annotation=Wait, default=False),
-        Parameter("data_dir", Parameter.KEYWORD_ONLY, annotation=DataDir, default=None),
-    ]
+    if starts_jobs(call):
+        parameters.append(Parameter("wait", Parameter.KEYWORD_ONLY, annotation=Wait, default=False))
+    if not answers_file(call):
+        parameters.append(Parameter("json", Parameter.KEYWORD_ONLY, annotation=Json, default=False))
+    parameters.append(
+        Parameter("data_dir", Parameter.KEYWORD_ONLY, annotation=DataDir, default=None)
+    )
 
-    def run(*, data_dir: Path | None, wait: bool, **given: str | None) -> None:
+    def run(
+        *, data_dir: Path | None, json: bool = False, wait: bool = False, **given: str | None
+    ) -> None:
         body = _whole(given.get("whole") or "")
         for parameter, setter in setters.items():
             value = given[parameter]
@@ -99,7 +106,8 @@ def _command(name: str, call: "Call") -> Any:
             if (value := given[parameter]) is not None
         }
         path = {part: str(given[part]) for part in parts}
-        _send(call, path, {call.wrapper: body} if call.wrapper else body, params, data_dir, wait)
+        sent = {call.wrapper: body} if call.wrapper else body
+        _send(call, path, sent, params, data_dir, wait=wait, json=json)
 
     # Typer reads a command's options from its function's signature.
     run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
@@ -109,6 +117,33 @@ def _command(name: str, call: "Call") -> Any:
         name, help=f"{call.summary}\n\n{call.method} {call.path}", short_help=call.summary
     )(run)
     return typer.main.get_command(made)
+
+
+def starts_jobs(call: "Call") -> bool:
+    """Whether a call's answer names a job that it started, or one for each of several instances."""
+    from shardhouse.contract.reference import fields
+
+    names = {field.name.rpartition("[].")[2] for field in fields(call.answer)}
+    return "job_id" in names and not call.only_reads
+
+
+def answers_file(call: "Call") -> bool:
+    """Whether a call answers with a file, as those do that links name, instead of JSON."""
+    from shardhouse.contract.links import LinkQuery
+
+    return call.query is LinkQuery
+
+
+def _to_stdout(client: "Client", link: str) -> None:
+    with client.download(link) as (_, pieces), downloads.piping(sys.stdout.buffer) as file:
+        file.writelines(pieces)
+
+
+def _job_ids(answer: dict[str, Any]) -> list[str]:
+    """Jobs that an answer names, by itself or in one of its lists."""
+    lists = [value for value in answer.values() if isinstance(value, list)]
+    items = [answer, *(item for found in lists for item in found if isinstance(item, dict))]
+    return [str(item["job_id"]) for item in items if item.get("job_id")]
 
 
 def _argument(part: str) -> Parameter:
@@ -127,20 +162,31 @@ def _send(
     body: dict[str, Any],
     params: dict[str, str],
     data_dir: Path | None,
+    *,
     wait: bool,
+    json: bool,
 ) -> None:
+    """Make the call and print its answer; with `wait` the jobs that it started instead, until they
+    have ended: progress for a person, JSON for programs."""
     from shardhouse.cli.client import connect
     from shardhouse.cli.instances import find
-    from shardhouse.cli.jobs import finish
+    from shardhouse.cli.jobs import check, follow
 
     with connect(data_dir) as client:
         if "instance_id" in path:
             path["instance_id"] = find(client, path["instance_id"])["id"]
+        if answers_file(call):
+            _to_stdout(client, f"{client.url_of(call, path)}?{urlencode(params)}")
+            return
         answer = client.call(call, path, body, params)
-        if wait and "job_id" in answer:
-            finish(client, answer["job_id"], quiet=False)
-        else:
+        jobs = _job_ids(answer) if wait else []
+        if not jobs:
             output.print_json(answer)
+        ended = [follow(client, job_id, quiet=json) for job_id in jobs]
+    if ended and json:
+        output.print_json(ended[0] if "job_id" in answer else ended)
+    for job in ended:
+        check(job)
 
 
 def _whole(text: str) -> dict[str, Any]:

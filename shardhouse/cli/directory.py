@@ -45,6 +45,11 @@ def roles(client: "Client") -> list[Entry]:
     return list(client.iam("GET", "v3/roles")["roles"])
 
 
+def named(entry: Entry) -> Entry:
+    """How programs see to what something was done."""
+    return {name: entry[name] for name in ("id", "name")}
+
+
 def _one(kind: str, name_or_id: str, among: list[Entry]) -> Entry:
     """Names are unique in a domain, so one entry matches at most."""
     for field in ("id", "name"):

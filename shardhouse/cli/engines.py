@@ -83,6 +83,7 @@ def add(
 def remove(
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
     data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Remove a build that no instance uses."""
     settings, builds = _open(data_dir)
@@ -94,7 +95,7 @@ def remove(
             f"MongoDB {found} is used by {', '.join(users)}. Delete or upgrade them first."
         )
     builds.store.remove(found)
-    output.note(f"MongoDB {found} was removed.")
+    output.done(f"MongoDB {found} was removed.", {"name": found}, json)
 
 
 def _open(data_dir: Path | None) -> "tuple[Settings, Builds]":

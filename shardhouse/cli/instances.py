@@ -149,12 +149,7 @@ def delete(
         if not yes:
             typer.confirm(words, abort=True, err=True)
         answer = client.dds("DELETE", f"instances/{found['id']}")
-        if wait:
-            finish(client, answer["job_id"], quiet=json, as_json=json)
-        elif json:
-            output.print_json(answer)
-        else:
-            output.facts([("job", answer["job_id"])])
+        started(client, answer, wait=wait, json=json)
 
 
 @app.command()

@@ -63,12 +63,14 @@ def show(
 def cancel(
     job_id: Annotated[str, typer.Argument(metavar="ID")],
     data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Cancel a job that waits for its maintenance window."""
     from shardhouse.cli.client import connect
 
     with connect(data_dir) as client:
         client.dds("DELETE", f"scheduled-jobs/{job_id}")
+    output.done(f"Job {job_id} is cancelled.", {"job_id": job_id}, json)
 
 
 def fetch(client: "Client", job_id: str) -> dict[str, Any]:
@@ -82,9 +84,15 @@ def finish(client: "Client", job_id: str, *, quiet: bool, as_json: bool = False)
     job = follow(client, job_id, quiet=quiet)
     if as_json:
         output.print_json(job)
-    if job["status"] == "Failed":
-        raise CliError(f"The job {job_id} failed: {job['fail_reason'] or 'no reason was given'}")
+    check(job)
     return job
+
+
+def check(job: dict[str, Any]) -> None:
+    """Raises CliError for a job that has failed."""
+    if job["status"] == "Failed":
+        reason = job["fail_reason"] or "no reason was given"
+        raise CliError(f"The job {job['id']} failed: {reason}")
 
 
 def started(client: "Client", answer: dict[str, Any], *, wait: bool, json: bool) -> None:

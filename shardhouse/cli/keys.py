@@ -69,7 +69,9 @@ def disable(access_key: AccessKey, data_dir: DataDir = None, json: Json = False)
 
 
 @app.command()
-def delete(access_key: AccessKey, yes: Yes = False, data_dir: DataDir = None) -> None:
+def delete(
+    access_key: AccessKey, yes: Yes = False, data_dir: DataDir = None, json: Json = False
+) -> None:
     """Delete an access key."""
     from shardhouse.cli.client import connect
 
@@ -77,7 +79,7 @@ def delete(access_key: AccessKey, yes: Yes = False, data_dir: DataDir = None) ->
         typer.confirm(f"Delete access key {access_key}?", abort=True, err=True)
     with connect(data_dir) as client:
         client.iam("DELETE", f"{PATH}/{access_key}")
-    output.note(f"Access key {access_key} is deleted.")
+    output.done(f"Access key {access_key} is deleted.", {"access": access_key}, json)
 
 
 def _set_status(access_key: str, status: str, data_dir: DataDir) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def show(project: Named, data_dir: DataDir = None, json: Json = False) -> None:
 
 
 @app.command()
-def delete(project: Named, yes: Yes = False, data_dir: DataDir = None) -> None:
+def delete(project: Named, yes: Yes = False, data_dir: DataDir = None, json: Json = False) -> None:
     """Delete a project that holds no instances."""
     from shardhouse.cli.client import connect
 
@@ -57,4 +57,4 @@ def delete(project: Named, yes: Yes = False, data_dir: DataDir = None) -> None:
         if not yes:
             typer.confirm(f"Delete project {found['name']}?", abort=True, err=True)
         client.iam("DELETE", f"v3/projects/{found['id']}")
-    output.note(f"Project {found['name']} is deleted.")
+    output.done(f"Project {found['name']} is deleted.", directory.named(found), json)

@@ -60,13 +60,14 @@ def grant(
     project: Project = None,
     domain: Domain = False,
     data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Give a user a role on a project, or on the domain."""
     from shardhouse.cli.client import connect
 
     with connect(data_dir) as client:
         client.iam("PUT", _path(client, role, user, project, domain))
-    output.note(f"User {user} has the role {role}.")
+    output.done(f"User {user} has the role {role}.", {"user": user, "role": role}, json)
 
 
 @app.command()
@@ -76,13 +77,15 @@ def revoke(
     project: Project = None,
     domain: Domain = False,
     data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Take a role from a user; the user's tokens end with it."""
     from shardhouse.cli.client import connect
 
     with connect(data_dir) as client:
         client.iam("DELETE", _path(client, role, user, project, domain))
-    output.note(f"User {user} no longer has the role {role} there.")
+    words = f"User {user} no longer has the role {role} there."
+    output.done(words, {"user": user, "role": role}, json)
 
 
 def _path(client: "Client", role: str, user: str, project: str | None, domain: bool) -> str:

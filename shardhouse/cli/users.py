@@ -59,6 +59,7 @@ def password(
     ] = None,
     password_stdin: PasswordStdin = False,
     data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Give a user a new password, or yourself.
 
@@ -75,11 +76,11 @@ def password(
             client.iam("POST", f"v3/users/{found['id']}/password", {"user": wish})
         else:
             client.iam("PATCH", f"v3/users/{found['id']}", {"user": {"password": new}})
-    output.note(f"User {found['name']} has a new password.")
+    output.done(f"User {found['name']} has a new password.", directory.named(found), json)
 
 
 @app.command()
-def delete(user: Named, yes: Yes = False, data_dir: DataDir = None) -> None:
+def delete(user: Named, yes: Yes = False, data_dir: DataDir = None, json: Json = False) -> None:
     """Delete a user with all keys, tokens and roles."""
     from shardhouse.cli.client import connect
 
@@ -88,4 +89,4 @@ def delete(user: Named, yes: Yes = False, data_dir: DataDir = None) -> None:
         if not yes:
             typer.confirm(f"Delete user {found['name']}?", abort=True, err=True)
         client.iam("DELETE", f"v3/users/{found['id']}")
-    output.note(f"User {found['name']} is deleted.")
+    output.done(f"User {found['name']} is deleted.", directory.named(found), json)

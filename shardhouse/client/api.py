@@ -101,13 +101,13 @@ class Client:
     ) -> dict[str, Any]:
         """One call of the contract; `path` has the variable parts but the project. Raises
         RefusalError, UnreachableError."""
+        url = self.url_of(call, path)
+        return self._json(self._send(call.method, url, body or None, params or None, self._token))
+
+    def url_of(self, call: "Call", path: Mapping[str, str]) -> str:
+        """Where a call of the contract is made, without its query."""
         parts = {name: segment(value) for name, value in path.items()}
-        place = call.path.format(project_id=self.project_id, **parts)
-        return self._json(
-            self._send(
-                call.method, self._dds_root + place, body or None, params or None, self._token
-            )
-        )
+        return self._dds_root + call.path.format(project_id=self.project_id, **parts)
 
     def console_link(self, to: str = "") -> str:
         """A link that logs a browser in to the console as this user, once and soon, and shows the
