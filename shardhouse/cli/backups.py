@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from shardhouse.cli import downloads, moments, output, passwords, uris
+from shardhouse.cli.completion import backups, instances, names
 from shardhouse.cli.instances import Named, find
 from shardhouse.cli.jobs import finish, started
 from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from shardhouse.client.api import Client
 
 Backup = dict[str, Any]
-BackupName = Annotated[str, typer.Argument(metavar="BACKUP", help="Its name or id.")]
+BackupName = Annotated[
+    str, typer.Argument(metavar="BACKUP", help="Its name or id.", autocompletion=names(backups))
+]
 EVERY_DAY = "1,2,3,4,5,6,7"
 
 app = typer.Typer(no_args_is_help=True, help="Backups of instances.")
@@ -65,7 +68,11 @@ def create(
 @app.command("list")
 def list_all(
     instance: Annotated[
-        str, typer.Option(help="Of this instance only: name or id. It may be gone by now.")
+        str,
+        typer.Option(
+            help="Of this instance only: name or id. It may be gone by now.",
+            autocompletion=names(instances),
+        ),
     ] = "",
     kind: Annotated[
         Literal["Auto", "Manual", "Incremental"] | None,

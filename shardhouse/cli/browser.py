@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from shardhouse.cli import output
+from shardhouse.cli.completion import instances, names
 from shardhouse.cli.options import DataDir, Json
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
@@ -16,7 +17,11 @@ _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 def open_console(
     instance: Annotated[
         str,
-        typer.Option(metavar="NAME_OR_ID", help="Show the page of this instance."),
+        typer.Option(
+            metavar="NAME_OR_ID",
+            help="Show the page of this instance.",
+            autocompletion=names(instances),
+        ),
     ] = "",
     print_only: Annotated[
         bool,

@@ -4,6 +4,7 @@ import json as json_text
 import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ from urllib.parse import urlencode
 import typer
 from typer.core import TyperGroup
 
-from shardhouse.cli import downloads, output
+from shardhouse.cli import completion, downloads, output
 from shardhouse.cli.options import DataDir, Json
 from shardhouse.cli.output import CliError
 
@@ -36,9 +37,14 @@ class _Calls(TyperGroup):
         return sorted(_rows())
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of a row."""
+        """What lists of commands and shells show of a row: its name and summary."""
         row = _rows().get(cmd_name)
-        return _command(cmd_name, row) if row else None
+        return _made(cmd_name, row, lambda: None) if row else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The whole command of the row that is named, which takes much longer to make."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, _command(name, _rows()[name]) if name else None, rest
 
 
 app = typer.Typer(
@@ -53,6 +59,7 @@ def _calls() -> None:
     """Every call of the API. Options are the fields of its body or query."""
 
 
+@cache
 def _rows() -> dict[str, "Call"]:
     from shardhouse.contract.table import CALLS
 
@@ -79,7 +86,11 @@ def _command(name: str, call: "Call") -> Any:
                 queries[parameter] = field.name
             else:
                 setters[parameter] = _setter(field)
-            option = typer.Option(f"--{field.name.replace('_', '-')}", help=_help(field))
+            option = typer.Option(
+                f"--{field.name.replace('_', '-')}",
+                help=_help(field),
+                autocompletion=_values(field),
+            )
             parameters.append(_option(parameter, option))
     if setters:
         option = typer.Option("--body", help="The body as JSON, or @FILE; options add to it.")
@@ -112,6 +123,10 @@ def _command(name: str, call: "Call") -> Any:
     # Typer reads a command's options from its function's signature.
     run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return _made(name, call, run)
+
+
+def _made(name: str, call: "Call", run: Callable[..., None]) -> Any:
     made = typer.Typer(add_completion=False)
     made.command(
         name, help=f"{call.summary}\n\n{call.method} {call.path}", short_help=call.summary
@@ -147,8 +162,22 @@ def _job_ids(answer: dict[str, Any]) -> list[str]:
 
 
 def _argument(part: str) -> Parameter:
-    annotation = Annotated[str, typer.Argument(metavar=_METAVARS.get(part, part.upper()))]
+    find = completion.BY_FIELD.get(part)
+    offered = completion.names if part in _METAVARS else completion.ids
+    argument = typer.Argument(
+        metavar=_METAVARS.get(part, part.upper()), autocompletion=find and offered(find)
+    )
+    annotation = Annotated[str, argument]
     return Parameter(part, Parameter.KEYWORD_ONLY, annotation=annotation)
+
+
+def _values(field: "FieldReference") -> Any:
+    """What a shell offers for a field: its choices, or ids."""
+    if field.choices or field.type == "boolean":
+        choices = list(field.choices) or ["true", "false"]
+        return lambda: choices
+    known = completion.BY_FIELD.items()
+    return next((completion.ids(find) for name, find in known if field.name.endswith(name)), None)
 
 
 def _option(parameter: str, option: Any) -> Parameter:

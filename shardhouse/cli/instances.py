@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from shardhouse.cli import output, passwords, uris
+from shardhouse.cli.completion import instances, names
 from shardhouse.cli.jobs import finish, started
 from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
 from shardhouse.cli.output import CliError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from shardhouse.client.api import Client
 
 Instance = dict[str, Any]
-Named = Annotated[str, typer.Argument(metavar="NAME_OR_ID")]
+Named = Annotated[str, typer.Argument(metavar="NAME_OR_ID", autocompletion=names(instances))]
 
 app = typer.Typer(no_args_is_help=True, help="Database instances.")
 

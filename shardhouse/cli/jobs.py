@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shardhouse.cli import output
+from shardhouse.cli.completion import jobs, names, waiting_jobs
 from shardhouse.cli.options import DataDir, Json
 from shardhouse.cli.output import CliError
 
@@ -30,7 +31,7 @@ app = typer.Typer(no_args_is_help=True, help="Operations and their progress.")
 
 @app.command()
 def show(
-    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    job_id: Annotated[str, typer.Argument(metavar="ID", autocompletion=names(jobs))],
     watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")] = False,
     data_dir: DataDir = None,
     json: Json = False,
@@ -61,7 +62,7 @@ def show(
 
 @app.command()
 def cancel(
-    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    job_id: Annotated[str, typer.Argument(metavar="ID", autocompletion=names(waiting_jobs))],
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:

@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 
 from shardhouse.cli import directory, output
+from shardhouse.cli.completion import names, projects
 from shardhouse.cli.options import DataDir, Json, Yes
 
 FIELDS = ("id", "name", "enabled", "description")
-Named = Annotated[str, typer.Argument(metavar="NAME_OR_ID")]
+Named = Annotated[str, typer.Argument(metavar="NAME_OR_ID", autocompletion=names(projects))]
 
 app = typer.Typer(no_args_is_help=True, help="Projects of the domain.")
 

@@ -5,14 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shardhouse.cli import directory, output
+from shardhouse.cli.completion import names, projects, roles, users
 from shardhouse.cli.options import DataDir, Json
 
 if TYPE_CHECKING:
     from shardhouse.client.api import Client
 
-Role = Annotated[str, typer.Argument(help="Name or id, see `role list`.")]
-User = Annotated[str, typer.Argument(help="Name or id.")]
-Project = Annotated[str | None, typer.Option(help="Name or id. [default: the project in use]")]
+Role = Annotated[
+    str, typer.Argument(help="Name or id, see `role list`.", autocompletion=names(roles))
+]
+User = Annotated[str, typer.Argument(help="Name or id.", autocompletion=names(users))]
+Project = Annotated[
+    str | None,
+    typer.Option(help="Name or id. [default: the project in use]", autocompletion=names(projects)),
+]
 Domain = Annotated[
     bool, typer.Option("--domain", help="On the domain, and so on all its projects.")
 ]

@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 
 from shardhouse.cli import directory, output, passwords
+from shardhouse.cli.completion import names, users
 from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
 
 FIELDS = ("id", "name", "enabled", "description")
-Named = Annotated[str, typer.Argument(metavar="NAME_OR_ID")]
+Named = Annotated[str, typer.Argument(metavar="NAME_OR_ID", autocompletion=names(users))]
 
 app = typer.Typer(no_args_is_help=True, help="Users of the domain.")
 
@@ -55,7 +56,10 @@ def show(user: Named, data_dir: DataDir = None, json: Json = False) -> None:
 @app.command()
 def password(
     user: Annotated[
-        str | None, typer.Argument(metavar="NAME_OR_ID", help="Another user than yourself.")
+        str | None,
+        typer.Argument(
+            metavar="NAME_OR_ID", help="Another user than yourself.", autocompletion=names(users)
+        ),
     ] = None,
     password_stdin: PasswordStdin = False,
     data_dir: DataDir = None,

@@ -29,13 +29,15 @@ class Client:
         known: Credentials,
         transport: httpx.BaseTransport | None = None,
         login: Mapping[str, Any] | None = None,
+        timeout: float = TIMEOUT,
     ) -> None:
-        """`login` is one of the same user that was made before: then no password is needed."""
+        """`login` is one of the same user that was made before: then no password is needed. An
+        answer may take `timeout` seconds."""
         self.credentials = known
         self._given_login = login
         host = urlsplit(known.auth_url).hostname or ""
         self._http = httpx.Client(
-            timeout=TIMEOUT,
+            timeout=timeout,
             transport=transport,
             verify=trust(known.tls_authority),
             # No proxy leads to this machine's own loopback addresses.
