@@ -16,6 +16,7 @@ from shardhouse.cli import (
     env,
     events,
     iam,
+    init,
     instances,
     jobs,
     output,
@@ -44,6 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a bug in `serve` goes to a log, and locals hold passwords
     help="A self-hosted Document Database Service.",
 )
+app.command()(init.init)
 app.command()(service.serve)
 app.command()(service.status)
 app.command()(service.down)

@@ -68,7 +68,7 @@ ARGUMENTS = {
 }
 #: Commands about this machine.
 LOCAL = {
-    *("serve", "status", "down", "demo", "doctor", "env", "router"),
+    *("init", "serve", "status", "down", "demo", "doctor", "env", "router"),
     *("engine list", "engine add", "engine remove"),
 }
 #: They become, or are, other programs whose output is their own.
