@@ -23,6 +23,7 @@ from shardhouse.cli import (
     parameters,
     restores,
     service,
+    systemd,
 )
 from shardhouse.errors import ShardhouseError
 
@@ -56,6 +57,7 @@ app.command()(env.env)
 app.command()(restores.restore)
 instances.app.command()(restores.clone)
 instances.app.command()(advice.advise)
+app.add_typer(systemd.app, name="service")
 app.add_typer(instances.app, name="instance")
 app.add_typer(backups.app, name="backup")
 app.add_typer(parameters.app, name="parameter")

@@ -70,6 +70,7 @@ ARGUMENTS = {
 LOCAL = {
     *("init", "serve", "status", "down", "demo", "doctor", "env", "router"),
     *("engine list", "engine add", "engine remove"),
+    *("service install", "service uninstall", "service status", "service print"),
 }
 #: They become, or are, other programs whose output is their own.
 OTHER_PROGRAMS = {"serve", "router", "instance connect"}
