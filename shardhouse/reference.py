@@ -4,17 +4,14 @@ Pages of `docs/reference` from the contract, and tables within other documents: 
 instance's states, kinds of events, parameters.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from shardhouse.contract.reference import pages
 from shardhouse.contract.table import NOUNS
 from shardhouse.domain import events, transitions
 from shardhouse.domain.parameters import PARAMETERS, NodeType, Parameter
-from shardhouse.settings import Quotas, Settings
+from shardhouse.settings import Quotas, Settings, fields
 
 PAGES = Path("docs/reference")
 
@@ -23,7 +20,7 @@ def settings_table() -> str:
     """Every setting with its default and what it is for."""
     rows = (
         (f"`{name}`", _default(field.default), field.description or "")
-        for name, field in _fields(Settings)
+        for name, field in fields(Settings)
     )
     return _table(("setting", "default", ""), rows)
 
@@ -97,18 +94,6 @@ def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     head = f"| {' | '.join(columns)} |".replace("  ", " ")
     lines = [head, "|" + "---|" * len(columns), *(f"| {' | '.join(row)} |" for row in rows)]
     return "\n".join(lines) + "\n"
-
-
-def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Settings by their names; those that belong together come last."""
-    groups = []
-    for name, field in model.model_fields.items():
-        if isinstance(field.default, BaseModel) and not isinstance(field.default, Quotas):
-            groups.append((name, type(field.default)))
-        else:
-            yield prefix + name, field
-    for name, group in groups:
-        yield from _fields(group, f"{name}.")
 
 
 def _default(value: object) -> str:

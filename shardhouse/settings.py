@@ -5,6 +5,7 @@ Everything a running installation owns lies under `data_dir`; `shardhouse.toml` 
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -471,6 +473,19 @@ class Settings(BaseSettings):
 
     def _own_url(self, port: int) -> str:
         return endpoints.url("https" if self.tls_certificate else "http", self.host, port)
+
+
+def fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """The settings of a model by their names (`backup.url`); those that belong together come
+    last."""
+    groups = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.default, BaseModel) and not isinstance(field.default, Quotas):
+            groups.append((name, type(field.default)))
+        else:
+            yield prefix + name, field
+    for name, group in groups:
+        yield from fields(group, f"{name}.")
 
 
 def load(**given: Any) -> Settings:

@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from shardhouse.cli import downloads, moments, output, passwords, uris
+from shardhouse.cli.completion import backups, instances, names
 from shardhouse.cli.instances import Named, find
 from shardhouse.cli.jobs import finish, started
 from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from shardhouse.client.api import Client
 
 Backup = dict[str, Any]
-BackupName = Annotated[str, typer.Argument(metavar="BACKUP", help="Its name or id.")]
+BackupName = Annotated[
+    str, typer.Argument(metavar="BACKUP", help="Its name or id.", autocompletion=names(backups))
+]
 EVERY_DAY = "1,2,3,4,5,6,7"
 
 app = typer.Typer(no_args_is_help=True, help="Backups of instances.")
@@ -65,7 +68,11 @@ def create(
 @app.command("list")
 def list_all(
     instance: Annotated[
-        str, typer.Option(help="Of this instance only: name or id. It may be gone by now.")
+        str,
+        typer.Option(
+            help="Of this instance only: name or id. It may be gone by now.",
+            autocompletion=names(instances),
+        ),
     ] = "",
     kind: Annotated[
         Literal["Auto", "Manual", "Incremental"] | None,
@@ -350,7 +357,14 @@ def _dump(
 
 
 @app.command()
-def verify(backup: BackupName, data_dir: DataDir = None, json: Json = False) -> None:
+def verify(
+    backup: BackupName,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Follow it, and say what was found.")
+    ] = True,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
     """Restore a backup aside, look whether it is sound, and remove that again.
 
     The service unpacks all files and compares their checksums, has MongoDB
@@ -365,6 +379,9 @@ def verify(backup: BackupName, data_dir: DataDir = None, json: Json = False) -> 
     with connect(data_dir) as client:
         found = find_backup(client, backup)
         answer = client.dds("POST", f"backups/{found['id']}/verify")
+        if not wait:
+            started(client, answer, wait=False, json=json)
+            return
         job = finish(client, answer["job_id"], quiet=json, as_json=json)
     if not json:
         output.facts(

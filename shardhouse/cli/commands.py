@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 from shardhouse.cli import (
     advice,
     backups,
+    browser,
     call,
     demo,
     doctor,
@@ -15,6 +16,7 @@ from shardhouse.cli import (
     env,
     events,
     iam,
+    init,
     instances,
     jobs,
     output,
@@ -22,6 +24,7 @@ from shardhouse.cli import (
     restores,
     service,
     snapshots,
+    systemd,
 )
 from shardhouse.errors import ShardhouseError
 
@@ -44,16 +47,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a bug in `serve` goes to a log, and locals hold passwords
     help="A self-hosted Document Database Service.",
 )
+app.command()(init.init)
 app.command()(service.serve)
 app.command()(service.up)
 app.command()(service.status)
 app.command()(service.down)
+app.command("open")(browser.open_console)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(env.env)
 app.command()(restores.restore)
 instances.app.command()(restores.clone)
 instances.app.command()(advice.advise)
+app.add_typer(systemd.app, name="service")
 app.add_typer(instances.app, name="instance")
 app.add_typer(backups.app, name="backup")
 app.add_typer(snapshots.app, name="snapshot")

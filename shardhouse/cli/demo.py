@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from shardhouse.cli import credentials, output, service
-from shardhouse.cli.options import DataDir
+from shardhouse.cli.options import DataDir, Json
 
 
 def demo(
@@ -17,6 +17,7 @@ def demo(
     port: Annotated[int | None, typer.Option(help="Port of the DDS API. [default: 9800]")] = None,
     iam_port: Annotated[int | None, typer.Option(help="Port of IAM. [default: 9801]")] = None,
     data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Start the service, create a sharded cluster through its API, and use it.
 
@@ -31,22 +32,22 @@ def demo(
         instance = tour.cluster()
         lines = tour.use(instance)
         address = tour.address(instance, PASSWORD if show_password else None)
+    version = instance["datastore"]["version"]
+    facts = {
+        "instance": f"{instance['name']} ({instance['id']})",
+        "status": instance["status"],
+        "version": f"{version}, served by MongoDB {instance['engine_version']}",
+        "address": address,
+        "DDS API": tour.known["dds_endpoint"],
+        "console": f"{tour.known['dds_endpoint']}/console",
+        "IAM": f"{tour.known['iam_endpoint']}/v3",
+        "credentials": f'eval "$({program} env --data-dir {folder})"',
+        "stop": f"{program} down --data-dir {folder}",
+    }
+    if json:
+        output.print_json({name.replace(" ", "_").lower(): text for name, text in facts.items()})
+        return
     for line in lines:
         output.console().print(escape(line))
-    output.facts(
-        [
-            ("instance", escape(f"{instance['name']} ({instance['id']})")),
-            ("status", output.status(instance["status"])),
-            (
-                "version",
-                f"{instance['datastore']['version']}, served by MongoDB "
-                f"{instance['engine_version']}",
-            ),
-            ("address", escape(address)),
-            ("DDS API", tour.known["dds_endpoint"]),
-            ("console", f"{tour.known['dds_endpoint']}/console"),
-            ("IAM", f"{tour.known['iam_endpoint']}/v3"),
-            ("credentials", escape(f'eval "$({program} env --data-dir {folder})"')),
-            ("stop", escape(f"{program} down --data-dir {folder}")),
-        ]
-    )
+    shown = {name: escape(text) for name, text in facts.items()}
+    output.facts((shown | {"status": output.status(facts["status"])}).items())

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from shardhouse.client.api import Client
 
 Entry = dict[str, Any]
+KEYS = "v3.0/OS-CREDENTIAL/credentials"
+"""Where access keys are."""
 
 
 def user(client: "Client", name_or_id: str) -> Entry:
@@ -43,6 +45,17 @@ def projects(client: "Client") -> list[Entry]:
 def roles(client: "Client") -> list[Entry]:
     """The built-in roles."""
     return list(client.iam("GET", "v3/roles")["roles"])
+
+
+def access_keys(client: "Client", user_id: str) -> list[Entry]:
+    """A user's access keys."""
+    query = {"user_id": user_id}
+    return list(client.iam("GET", KEYS, params=query)["credentials"])
+
+
+def named(entry: Entry) -> Entry:
+    """How programs see to what something was done."""
+    return {name: entry[name] for name in ("id", "name")}
 
 
 def _one(kind: str, name_or_id: str, among: list[Entry]) -> Entry:

@@ -1,5 +1,6 @@
 """`shardhouse doctor`: what this machine lacks for an installation, and how to mend it."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import typer
@@ -7,6 +8,7 @@ from rich.markup import escape
 
 from shardhouse.cli import output
 from shardhouse.cli.options import DataDir, Json
+from shardhouse.doctor.check import Check
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -20,17 +22,22 @@ def doctor(data_dir: DataDir = None, json: Json = False) -> None:
     if json:
         output.print_json([asdict(check) for check in found])
     else:
-        output.table(
-            ("", "CHECK", "FOUND", "WHAT TO DO"),
-            (
-                (
-                    f"[{STYLES[check.verdict]}]{check.verdict}[/]",
-                    check.name,
-                    escape(check.found),
-                    escape(check.mend),
-                )
-                for check in found
-            ),
-        )
+        show(found)
     if any(check.verdict == "fail" for check in found):
         raise typer.Exit(1)
+
+
+def show(found: Iterable[Check]) -> None:
+    """Checks as a table."""
+    output.table(
+        ("", "CHECK", "FOUND", "WHAT TO DO"),
+        (
+            (
+                f"[{STYLES[check.verdict]}]{check.verdict}[/]",
+                check.name,
+                escape(check.found),
+                escape(check.mend),
+            )
+            for check in found
+        ),
+    )

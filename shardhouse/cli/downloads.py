@@ -56,7 +56,7 @@ def to_stdout(client: "Client", backup: Backup, *, quiet: bool) -> None:
             f"The backup has {len(files)} files, one of each replica set: name a folder."
         )
     _check_no_terminal()
-    with _piping(sys.stdout.buffer) as file:
+    with piping(sys.stdout.buffer) as file:
         _download(client, files[0], file, quiet=quiet)
 
 
@@ -66,8 +66,8 @@ def _check_no_terminal() -> None:
 
 
 @contextmanager
-def _piping(file: IO[bytes]) -> Iterator[IO[bytes]]:
-    """Raises CliError where the reader of standard output ends too soon."""
+def piping(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    """Standard output. Raises CliError where what reads it ends too soon."""
     try:
         yield file
         file.flush()
@@ -105,7 +105,7 @@ class DumpTarget:
         """Download the dump; the files that were written. Raises CliError; nothing is there then,
         but on standard output."""
         if self.place == "-":
-            with _piping(sys.stdout.buffer) as file:
+            with piping(sys.stdout.buffer) as file:
                 self._write(client, link, file, quiet=False)
             return []
         path = Path(self.place)

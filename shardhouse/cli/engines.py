@@ -24,7 +24,7 @@ def list_all(data_dir: DataDir = None, json: Json = False) -> None:
     """List the builds that are here, those that can be added, and which serves which version."""
     from shardhouse.engines import known
 
-    settings, builds = _open(data_dir)
+    settings, builds = open_builds(data_dir)
     builds.store.add_installed(output.note)
     catalogue = builds.catalogue()
     users = _users(settings, catalogue.present)
@@ -70,8 +70,8 @@ def add(
     Wheels are downloaded by pip, as it is configured for you. A build that is here is left as it
     is.
     """
-    _, opened = _open(data_dir)
-    added = [_add(opened, name) for name in builds or [""]]
+    _, opened = open_builds(data_dir)
+    added = [add_build(opened, name) for name in builds or [""]]
     if json:
         output.print_json([{"name": engine.name, "version": engine.version} for engine in added])
     else:
@@ -83,9 +83,10 @@ def add(
 def remove(
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
     data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Remove a build that no instance uses."""
-    settings, builds = _open(data_dir)
+    settings, builds = open_builds(data_dir)
     engine = builds.store.find(name)
     # One that does not run is found by the name of its folder alone.
     found = engine.name if engine else name
@@ -94,10 +95,11 @@ def remove(
             f"MongoDB {found} is used by {', '.join(users)}. Delete or upgrade them first."
         )
     builds.store.remove(found)
-    output.note(f"MongoDB {found} was removed.")
+    output.done(f"MongoDB {found} was removed.", {"name": found}, json)
 
 
-def _open(data_dir: Path | None) -> "tuple[Settings, Builds]":
+def open_builds(data_dir: Path | None) -> "tuple[Settings, Builds]":
+    """The settings of an installation, and the builds it has."""
     from shardhouse.engines import Builds
     from shardhouse.settings import load
 
@@ -105,7 +107,9 @@ def _open(data_dir: Path | None) -> "tuple[Settings, Builds]":
     return settings, Builds.of(settings)
 
 
-def _add(builds: "Builds", name: str) -> "Engine":
+def add_build(builds: "Builds", name: str) -> "Engine":
+    """Unpack a build: the default one, one of a folder, or a known one. Raises CliError for a name
+    that is neither, EngineError where it cannot be had or does not run."""
     from shardhouse.engines import known
 
     if not name:

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from shardhouse.cli import output
+from shardhouse.cli.completion import instances, names
 from shardhouse.cli.options import DataDir, Json
 
 if TYPE_CHECKING:
@@ -26,7 +27,12 @@ app = typer.Typer(no_args_is_help=True, help="Failures, failovers, full volumes,
 
 @app.command("list")
 def list_all(
-    instance: Annotated[str, typer.Option(help="Of this instance only: its name or id.")] = "",
+    instance: Annotated[
+        str,
+        typer.Option(
+            help="Of this instance only: its name or id.", autocompletion=names(instances)
+        ),
+    ] = "",
     severity: Annotated[
         Literal["info", "warning", "critical"] | None,
         typer.Option(help="Of this severity only.", show_default=False),

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from shardhouse.cli import output, passwords, uris
+from shardhouse.cli.completion import instances, names
 from shardhouse.cli.jobs import finish, started
 from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
 from shardhouse.cli.output import CliError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from shardhouse.client.api import Client
 
 Instance = dict[str, Any]
-Named = Annotated[str, typer.Argument(metavar="NAME_OR_ID")]
+Named = Annotated[str, typer.Argument(metavar="NAME_OR_ID", autocompletion=names(instances))]
 
 app = typer.Typer(no_args_is_help=True, help="Database instances.")
 
@@ -150,12 +151,7 @@ def delete(
         if not yes:
             typer.confirm(words, abort=True, err=True)
         answer = client.dds("DELETE", f"instances/{found['id']}")
-        if wait:
-            finish(client, answer["job_id"], quiet=json, as_json=json)
-        elif json:
-            output.print_json(answer)
-        else:
-            output.facts([("job", answer["job_id"])])
+        started(client, answer, wait=wait, json=json)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shardhouse.cli import output
+from shardhouse.cli.completion import jobs, names, waiting_jobs
 from shardhouse.cli.options import DataDir, Json
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ app = typer.Typer(no_args_is_help=True, help="Operations and their progress.")
 
 @app.command()
 def show(
-    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    job_id: Annotated[str, typer.Argument(metavar="ID", autocompletion=names(jobs))],
     watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")] = False,
     data_dir: DataDir = None,
     json: Json = False,
@@ -57,14 +58,16 @@ def show(
 
 @app.command()
 def cancel(
-    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    job_id: Annotated[str, typer.Argument(metavar="ID", autocompletion=names(waiting_jobs))],
     data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Cancel a job that waits for its maintenance window."""
     from shardhouse.cli.client import connect
 
     with connect(data_dir) as client:
         client.dds("DELETE", f"scheduled-jobs/{job_id}")
+    output.done(f"Job {job_id} is cancelled.", {"job_id": job_id}, json)
 
 
 def finish(client: "Client", job_id: str, *, quiet: bool, as_json: bool = False) -> dict[str, Any]:

@@ -5,13 +5,16 @@ from typing import Annotated, Any
 import typer
 
 from shardhouse.cli import directory, output
+from shardhouse.cli.completion import access_keys, names, users
 from shardhouse.cli.options import DataDir, Json, Yes
 
-PATH = "v3.0/OS-CREDENTIAL/credentials"
 FIELDS = ("access", "status", "create_time", "description")
-AccessKey = Annotated[str, typer.Argument(metavar="ACCESS_KEY")]
+AccessKey = Annotated[str, typer.Argument(metavar="ACCESS_KEY", autocompletion=names(access_keys))]
 OfUser = Annotated[
-    str | None, typer.Option("--user", help="Name or id of another user than yourself.")
+    str | None,
+    typer.Option(
+        "--user", help="Name or id of another user than yourself.", autocompletion=names(users)
+    ),
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Access keys, with which SDKs sign requests.")
@@ -30,7 +33,7 @@ def create(
     with connect(data_dir) as client:
         user_id = directory.user(client, user or client.user_id)["id"]
         wish = {"user_id": user_id, "description": description}
-        made = client.iam("POST", PATH, {"credential": wish})["credential"]
+        made = client.iam("POST", directory.KEYS, {"credential": wish})["credential"]
     output.item(made, ("access", "secret"), json)
     output.note("Keep the secret now: it cannot be shown again.")
 
@@ -42,7 +45,7 @@ def list_all(user: OfUser = None, data_dir: DataDir = None, json: Json = False) 
 
     with connect(data_dir) as client:
         user_id = directory.user(client, user or client.user_id)["id"]
-        found = client.iam("GET", PATH, params={"user_id": user_id})["credentials"]
+        found = directory.access_keys(client, user_id)
     output.items(found, FIELDS, json)
 
 
@@ -52,7 +55,7 @@ def show(access_key: AccessKey, data_dir: DataDir = None, json: Json = False) ->
     from shardhouse.cli.client import connect
 
     with connect(data_dir) as client:
-        found = client.iam("GET", f"{PATH}/{access_key}")["credential"]
+        found = client.iam("GET", f"{directory.KEYS}/{access_key}")["credential"]
     output.item(found, (*FIELDS, "user_id"), json)
 
 
@@ -69,15 +72,17 @@ def disable(access_key: AccessKey, data_dir: DataDir = None, json: Json = False)
 
 
 @app.command()
-def delete(access_key: AccessKey, yes: Yes = False, data_dir: DataDir = None) -> None:
+def delete(
+    access_key: AccessKey, yes: Yes = False, data_dir: DataDir = None, json: Json = False
+) -> None:
     """Delete an access key."""
     from shardhouse.cli.client import connect
 
     if not yes:
         typer.confirm(f"Delete access key {access_key}?", abort=True, err=True)
     with connect(data_dir) as client:
-        client.iam("DELETE", f"{PATH}/{access_key}")
-    output.note(f"Access key {access_key} is deleted.")
+        client.iam("DELETE", f"{directory.KEYS}/{access_key}")
+    output.done(f"Access key {access_key} is deleted.", {"access": access_key}, json)
 
 
 def _set_status(access_key: str, status: str, data_dir: DataDir) -> dict[str, Any]:
@@ -85,5 +90,7 @@ def _set_status(access_key: str, status: str, data_dir: DataDir) -> dict[str, An
 
     with connect(data_dir) as client:
         wish = {"credential": {"status": status}}
-        changed: dict[str, Any] = client.iam("PUT", f"{PATH}/{access_key}", wish)["credential"]
+        changed: dict[str, Any] = client.iam("PUT", f"{directory.KEYS}/{access_key}", wish)[
+            "credential"
+        ]
     return changed

@@ -85,6 +85,14 @@ def item(found: Mapping[str, Any], fields: Sequence[str], as_json: bool) -> None
     facts((field.replace("_", " "), escape(_text(found.get(field)))) for field in fields)
 
 
+def done(message: str, what: Mapping[str, Any], as_json: bool) -> None:
+    """That something was done: a line for the person, or what it was done to for programs."""
+    if as_json:
+        print_json(dict(what))
+    else:
+        note(message)
+
+
 def facts(pairs: Iterable[tuple[str, str]]) -> None:
     """Names and values (Rich markup) in two columns."""
     drawn = Table.grid(padding=(0, 2))

@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 
 from shardhouse.cli import directory, output
+from shardhouse.cli.completion import names, projects
 from shardhouse.cli.options import DataDir, Json, Yes
 
 FIELDS = ("id", "name", "enabled", "description")
-Named = Annotated[str, typer.Argument(metavar="NAME_OR_ID")]
+Named = Annotated[str, typer.Argument(metavar="NAME_OR_ID", autocompletion=names(projects))]
 
 app = typer.Typer(no_args_is_help=True, help="Projects of the domain.")
 
@@ -48,7 +49,7 @@ def show(project: Named, data_dir: DataDir = None, json: Json = False) -> None:
 
 
 @app.command()
-def delete(project: Named, yes: Yes = False, data_dir: DataDir = None) -> None:
+def delete(project: Named, yes: Yes = False, data_dir: DataDir = None, json: Json = False) -> None:
     """Delete a project that holds no instances."""
     from shardhouse.cli.client import connect
 
@@ -57,4 +58,4 @@ def delete(project: Named, yes: Yes = False, data_dir: DataDir = None) -> None:
         if not yes:
             typer.confirm(f"Delete project {found['name']}?", abort=True, err=True)
         client.iam("DELETE", f"v3/projects/{found['id']}")
-    output.note(f"Project {found['name']} is deleted.")
+    output.done(f"Project {found['name']} is deleted.", directory.named(found), json)

@@ -8,6 +8,7 @@ import typer
 
 from shardhouse.cli import moments, output, passwords
 from shardhouse.cli.backups import find_backup
+from shardhouse.cli.completion import backups, names
 from shardhouse.cli.instances import Named, begun, find
 from shardhouse.cli.jobs import started
 from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
@@ -21,7 +22,13 @@ PATIENCE = 60.0
 """Seconds to wait until what was written right now is captured: some seconds, as a rule."""
 _PAUSE = 0.5
 BackupOption = Annotated[
-    str, typer.Option("--backup", metavar="BACKUP", help="A backup's name or id.")
+    str,
+    typer.Option(
+        "--backup",
+        metavar="BACKUP",
+        help="A backup's name or id.",
+        autocompletion=names(backups),
+    ),
 ]
 At = Annotated[str, typer.Option("--at", metavar="TIME", help=f"How it was then: {moments.HELP}")]
 

@@ -5,14 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shardhouse.cli import directory, output
+from shardhouse.cli.completion import names, projects, roles, users
 from shardhouse.cli.options import DataDir, Json
 
 if TYPE_CHECKING:
     from shardhouse.client.api import Client
 
-Role = Annotated[str, typer.Argument(help="Name or id, see `role list`.")]
-User = Annotated[str, typer.Argument(help="Name or id.")]
-Project = Annotated[str | None, typer.Option(help="Name or id. [default: the project in use]")]
+Role = Annotated[
+    str, typer.Argument(help="Name or id, see `role list`.", autocompletion=names(roles))
+]
+User = Annotated[str, typer.Argument(help="Name or id.", autocompletion=names(users))]
+Project = Annotated[
+    str | None,
+    typer.Option(help="Name or id. [default: the project in use]", autocompletion=names(projects)),
+]
 Domain = Annotated[
     bool, typer.Option("--domain", help="On the domain, and so on all its projects.")
 ]
@@ -60,13 +66,14 @@ def grant(
     project: Project = None,
     domain: Domain = False,
     data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Give a user a role on a project, or on the domain."""
     from shardhouse.cli.client import connect
 
     with connect(data_dir) as client:
         client.iam("PUT", _path(client, role, user, project, domain))
-    output.note(f"User {user} has the role {role}.")
+    output.done(f"User {user} has the role {role}.", {"user": user, "role": role}, json)
 
 
 @app.command()
@@ -76,13 +83,15 @@ def revoke(
     project: Project = None,
     domain: Domain = False,
     data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Take a role from a user; the user's tokens end with it."""
     from shardhouse.cli.client import connect
 
     with connect(data_dir) as client:
         client.iam("DELETE", _path(client, role, user, project, domain))
-    output.note(f"User {user} no longer has the role {role} there.")
+    words = f"User {user} no longer has the role {role} there."
+    output.done(words, {"user": user, "role": role}, json)
 
 
 def _path(client: "Client", role: str, user: str, project: str | None, domain: bool) -> str:

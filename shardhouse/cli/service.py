@@ -89,7 +89,7 @@ def status(data_dir: DataDir = None, json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def down(data_dir: DataDir = None) -> None:
+def down(data_dir: DataDir = None, json: Json = False) -> None:
     """Stop the service and all databases of a data directory, and prove that nothing is left.
 
     The next `shardhouse serve` brings all of them back.
@@ -97,8 +97,13 @@ def down(data_dir: DataDir = None) -> None:
     from shardhouse.cli.installation import Installation
 
     folder = credentials.resolve(data_dir)
+    output.note(f"Ending what runs of {folder} ...")
     serving, nodes = Installation(folder).stop()
-    output.note(f"{folder}: {serving} serve and {nodes} node processes were stopped; none is left.")
+    output.done(
+        f"{folder}: {serving} serve and {nodes} node processes were stopped; none is left.",
+        {"data_dir": str(folder), "serve": serving, "node_processes": nodes},
+        json,
+    )
 
 
 def _facts(data_dir: DataDir) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 
 from shardhouse.cli import directory, output, passwords
+from shardhouse.cli.completion import names, users
 from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
 
 FIELDS = ("id", "name", "enabled", "description")
-Named = Annotated[str, typer.Argument(metavar="NAME_OR_ID")]
+Named = Annotated[str, typer.Argument(metavar="NAME_OR_ID", autocompletion=names(users))]
 
 app = typer.Typer(no_args_is_help=True, help="Users of the domain.")
 
@@ -55,10 +56,14 @@ def show(user: Named, data_dir: DataDir = None, json: Json = False) -> None:
 @app.command()
 def password(
     user: Annotated[
-        str | None, typer.Argument(metavar="NAME_OR_ID", help="Another user than yourself.")
+        str | None,
+        typer.Argument(
+            metavar="NAME_OR_ID", help="Another user than yourself.", autocompletion=names(users)
+        ),
     ] = None,
     password_stdin: PasswordStdin = False,
     data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Give a user a new password, or yourself.
 
@@ -75,11 +80,11 @@ def password(
             client.iam("POST", f"v3/users/{found['id']}/password", {"user": wish})
         else:
             client.iam("PATCH", f"v3/users/{found['id']}", {"user": {"password": new}})
-    output.note(f"User {found['name']} has a new password.")
+    output.done(f"User {found['name']} has a new password.", directory.named(found), json)
 
 
 @app.command()
-def delete(user: Named, yes: Yes = False, data_dir: DataDir = None) -> None:
+def delete(user: Named, yes: Yes = False, data_dir: DataDir = None, json: Json = False) -> None:
     """Delete a user with all keys, tokens and roles."""
     from shardhouse.cli.client import connect
 
@@ -88,4 +93,4 @@ def delete(user: Named, yes: Yes = False, data_dir: DataDir = None) -> None:
         if not yes:
             typer.confirm(f"Delete user {found['name']}?", abort=True, err=True)
         client.iam("DELETE", f"v3/users/{found['id']}")
-    output.note(f"User {found['name']} is deleted.")
+    output.done(f"User {found['name']} is deleted.", directory.named(found), json)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
@@ -32,13 +32,15 @@ class Client:
         known: Credentials,
         transport: httpx.BaseTransport | None = None,
         login: Mapping[str, Any] | None = None,
+        timeout: float = TIMEOUT,
     ) -> None:
-        """`login` is one of the same user that was made before: then no password is needed."""
+        """`login` is one of the same user that was made before: then no password is needed. An
+        answer may take `timeout` seconds."""
         self.credentials = known
         self._given_login = login
         host = urlsplit(known.auth_url).hostname or ""
         self._http = httpx.Client(
-            timeout=TIMEOUT,
+            timeout=timeout,
             transport=transport,
             verify=trust(known.tls_authority),
             # No proxy leads to this machine's own loopback addresses.
@@ -81,6 +83,10 @@ class Client:
         """The DDS API's address with version and project, from the catalog."""
         return str(self._dds_entry["url"]).rstrip("/")
 
+    @property
+    def _dds_root(self) -> str:
+        return "{0.scheme}://{0.netloc}".format(urlsplit(self.dds_url))
+
     def dds(
         self,
         method: str,
@@ -100,12 +106,23 @@ class Client:
     ) -> dict[str, Any]:
         """One call of the contract; `path` has the variable parts but the project. Raises
         RefusalError, UnreachableError."""
-        root = "{0.scheme}://{0.netloc}".format(urlsplit(self.dds_url))
+        url = self.url_of(call, path)
+        return self._json(self._send(call.method, url, body or None, params or None, self._token))
+
+    def url_of(self, call: "Call", path: Mapping[str, str]) -> str:
+        """Where a call of the contract is made, without its query."""
         parts = {name: segment(value) for name, value in path.items()}
-        place = call.path.format(project_id=self.project_id, **parts)
-        return self._json(
-            self._send(call.method, root + place, body or None, params or None, self._token)
+        return self._dds_root + call.path.format(project_id=self.project_id, **parts)
+
+    def console_link(self, to: str = "") -> str:
+        """A link that logs a browser in to the console as this user, once and soon, and shows the
+        page `to`. Raises RefusalError, UnreachableError."""
+        body = {"project_id": self.project_id}
+        answer = self._json(
+            self._send("POST", f"{self._dds_root}/console/codes", body, None, self._token)
         )
+        query = {"code": answer["code"]} | ({"to": to} if to else {})
+        return f"{self._dds_root}/console/enter?{urlencode(query)}"
 
     def iam(
         self,

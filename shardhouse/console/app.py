@@ -4,8 +4,9 @@ Handlers are threads of their own pools: they wait for calls to the APIs, whose 
 threads as well.
 """
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -19,7 +20,7 @@ from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -29,6 +30,7 @@ from shardhouse.client.api import Client
 from shardhouse.client.credentials import Credentials
 from shardhouse.client.errors import RefusalError
 from shardhouse.console import database_login, notices, rendering, session
+from shardhouse.console.codes import Codes
 from shardhouse.console.database_login import DatabaseLogin
 from shardhouse.console.in_process import IAM_URL, InProcess
 from shardhouse.console.notices import Notice
@@ -72,11 +74,14 @@ class Console:
         self._dds = dds
         self._templates: Environment = rendering.environment()
         self._throttle = Throttle(utc_now)
+        self._codes = Codes()
         self._limiters = {name: CapacityLimiter(most) for name, most in THREADS.items()}
         folder = os.path.join(os.path.dirname(__file__), "static")
         routes = [
             Mount(f"{PATH}/static", StaticFiles(directory=folder)),
             Route(_LOGIN, self._login, methods=["GET", "POST"]),
+            Route(f"{PATH}/codes", self._make_code, methods=["POST"]),
+            Route(f"{PATH}/enter", self._enter, methods=["GET", "POST"]),
             Route(f"{PATH}/logout", self._logout, methods=["POST"]),
             Route(f"{PATH}/project", self._change_project, methods=["POST"]),
             *(
@@ -273,6 +278,75 @@ class Console:
 
         return await self._in_thread(answered, "logins")
 
+    async def _make_code(self, request: Request) -> Response:
+        """A code for the holder of a token, in one of the holder's projects: a call of programs,
+        with JSON. Its session has a token of its own, so neither ends with the other's log-out."""
+        body = await read_body(request, ANONYMOUS_BODY_LIMIT)
+        token = request.headers.get("X-Auth-Token", "")
+
+        def answered() -> Response:
+            try:
+                project_id = str(json.loads(body)["project_id"])
+            except (ValueError, KeyError, TypeError):
+                wrong = RefusalError(400, "", "A JSON object with project_id is required.")
+                return _refusal(wrong)
+            try:
+                with self._client(request, None, user="", password="") as client:
+                    login = client.issue(_by_token(token, project_id))
+            except RefusalError as error:
+                return _refusal(error)
+            except ShardhouseError as error:
+                return _refusal(RefusalError(502, "", error.message))
+            return JSONResponse(
+                {"code": self._codes.make(session.started(login))}, headers=_HEADERS
+            )
+
+        return await self._in_thread(answered, "pages")
+
+    async def _enter(self, request: Request) -> Response:
+        """Log in with a code, or ask first whether that is meant.
+
+        A link with a code logs in whoever follows it, and so could lead somebody into a session of
+        another, to leave secrets there. The cookie does not show that somebody is logged in: it
+        does not come with a request that another site caused. So a link alone is enough only if
+        the browser says that it came from no page, as when a program opened it, and nobody else is
+        logged in; all others press a button of a page that says whose session it is. The referrer
+        policy keeps the code from other sites, and it is good once.
+        """
+        sent: Mapping[str, str] = request.query_params
+        if request.method == "POST":
+            form = await _form(request, ANONYMOUS_BODY_LIMIT)
+            if not _same_origin(request):
+                return self._refused(request, None)
+            sent = {name: values[-1] for name, values in form.items()}
+        code, to = sent.get("code", ""), _inside(sent.get("to", ""))
+        known, meant = session.read(request, self._vault), self._codes.meant(code)
+        if meant is None:
+            unknown = ShardhouseError(
+                "This link is older than a minute, or was used. If it was not you who used it, "
+                "somebody else has logged in with it. `shardhouse open` makes another."
+            )
+            return self._failed(request, known, unknown, 403)
+        other = known.user if known and known.user_id != meant.user_id else ""
+        direct = request.method == "GET" and request.headers.get("Sec-Fetch-Site") == "none"
+        if request.method != "POST" and (other or not direct):
+            shown = {"code": code, "to": to, "user": meant.user, "other": other}
+            page = Page("enter.html", "Log in", shown | {"project": meant.project["name"]})
+            return self._response(request, None, page)
+
+        def answered() -> Response:
+            entered = self._codes.spend(code)
+            if entered is None:  # by another request, meanwhile
+                return self._refused(request, known)
+            if known:
+                with self._client(request, known) as client:
+                    _end(client, known.token)
+            response = self._response(request, None, Moved(to))
+            self._keep(request, response, entered)
+            return response
+
+        return await self._in_thread(answered, "pages")
+
     async def _change_project(self, request: Request) -> Response:
         known = session.read(request, self._vault)
         if known is None:
@@ -410,6 +484,12 @@ def _end(client: Client, token: str) -> None:
     itself."""
     with suppress(ShardhouseError):
         client.revoke(token)
+
+
+def _refusal(error: RefusalError) -> Response:
+    """An error for programs, in DDS's shape."""
+    content = {"error_code": error.code, "error_msg": error.reason}
+    return JSONResponse(content, error.status, headers=_HEADERS)
 
 
 def _by_token(text: str, project_id: str) -> dict[str, object]:

@@ -41,6 +41,11 @@ class Session:
         return str(self.login["token"]["user"]["name"])
 
     @property
+    def user_id(self) -> str:
+        """The user's id."""
+        return str(self.login["token"]["user"]["id"])
+
+    @property
     def project(self) -> Mapping[str, str]:
         """Id and name of the project."""
         found: Mapping[str, str] = self.login["token"]["project"]

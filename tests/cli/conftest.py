@@ -53,7 +53,7 @@ def fake_apis(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], None]:
             assert request.headers.get("X-Auth-Token") == token
             return answer(request)
 
-        def connect(_data_dir: Any) -> Client:
+        def connect(_data_dir: Any, timeout: float = 60) -> Client:
             return Client(KNOWN, httpx.MockTransport(handler))
 
         monkeypatch.setattr(client, "connect", connect)

@@ -57,3 +57,11 @@ def test_what_is_no_json_is_told(fake_apis: Any) -> None:
 def test_fields_of_an_object_are_options() -> None:
     shown = CliRunner().invoke(app, ["call", "add-sharding-node", "--help"])
     assert "--volume.size" in shown.output
+
+
+def test_a_file_that_a_link_names_is_written(fake_apis: Any) -> None:
+    fake_apis(lambda request: httpx.Response(200, content=b"\0" + request.url.query))
+    words = ["call", "download-backup-file", "b", "g", "--expires", "1", "--signature", "s"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert done.stdout_bytes == b"\0expires=1&signature=s"

@@ -14,6 +14,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from pymongo import MongoClient
 
+from shardhouse.cli.credentials import from_admin_file
+from shardhouse.client.api import Client
 from tests import npm, requests
 from tests.backing_up import POLICY, backed_up
 from tests.console.test_accessibility import FIXED, paths
@@ -71,6 +73,23 @@ def log_in(page: Page, installation: Installation) -> None:
     page.get_by_label("User").fill(installation.admin["user_name"])
     page.get_by_label("Password").fill(installation.admin["password"])
     page.get_by_role("button", name="Log in").click()
+
+
+def test_a_link_logs_in_at_once_only_where_no_page_has_it(
+    browser: Browser, installation: Installation
+) -> None:
+    with Client(from_admin_file(installation.admin, installation.data_dir)) as client:
+        opened, followed = client.console_link(), client.console_link()
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(opened)
+    expect(page.get_by_role("heading", name="Instances")).to_be_visible()
+    context.clear_cookies()
+    page.goto(f"data:text/html,<a href='{followed}'>Look</a>")
+    page.get_by_role("link", name="Look").click()
+    page.get_by_role("button", name="Log in as").click()
+    expect(page.get_by_role("heading", name="Instances")).to_be_visible()
+    context.close()
 
 
 def test_a_cluster_is_created_scaled_and_outlives_a_primary(

@@ -1,0 +1,163 @@
+"""`shardhouse service`: units as they are written; systemctl is absent, or a script."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from shardhouse.cli import systemd
+from shardhouse.cli.commands import app
+from shardhouse.cli.systemd import Unit
+from shardhouse.errors import ShardhouseError
+from tests.cli.program import Program
+
+PROGRAM = ("/opt/my apps/shardhouse",)
+SYSTEMCTL = """#!/bin/sh
+echo "$*" >> "{log}"
+case "$*" in
+  *is-active*) echo {active};;
+  *is-enabled*) echo enabled;;
+  *{failing}*) echo "it is not to be" >&2; exit 1;;
+esac
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where units of this user go; nothing reaches a systemd of this machine."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    (tmp_path / "bin").mkdir()
+    return tmp_path / "config/systemd/user"
+
+
+def replace_systemctl(folder: Path, *, active: str = "active", failing: str = "nothing") -> Path:
+    """A script instead of systemctl; where it writes what it was called with."""
+    log = folder / "calls"
+    script = folder / "bin/systemctl"
+    script.write_text(SYSTEMCTL.format(log=log, active=active, failing=failing))
+    script.chmod(0o755)
+    return log
+
+
+def run(*words: str) -> Any:
+    return CliRunner().invoke(app, ["service", *words, "--user"])
+
+
+def values(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def test_what_a_unit_says() -> None:
+    odd = Path('/srv/my "data" 100%/$x')
+    wanted = values(Unit("odd", odd, PROGRAM, cache="/var/my cache").text())
+    assert wanted["ExecStart"] == (
+        '"/opt/my apps/shardhouse" serve --data-dir "/srv/my \\"data\\" 100%%/$$x"'
+    )
+    assert wanted["EnvironmentFile"] == '-/srv/my "data" 100%%/$x/shardhouse.env'
+    assert wanted["Environment"] == '"XDG_CACHE_HOME=/var/my cache"'
+    assert wanted["KillMode"] == "process"
+    assert wanted["OOMPolicy"] == "continue"
+    assert wanted["WantedBy"] == "default.target"
+    assert "User" not in wanted
+    wanted = values(Unit("odd", odd, PROGRAM, user="mongo").text())
+    assert (wanted["User"], wanted["WantedBy"]) == ("mongo", "multi-user.target")
+    assert wanted["After"] == "network-online.target"
+    assert "Environment" not in wanted
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+@pytest.mark.parametrize("user", ["", "root"])
+def test_systemd_takes_it(tmp_path: Path, user: str) -> None:
+    folder = tmp_path / "my data 100%"
+    folder.mkdir()
+    program = tmp_path / "my program"
+    shutil.copy("/bin/true", program)
+    unit = Unit("odd", folder, (str(program),), user=user, cache="/var/my cache")
+    file = tmp_path / "odd.service"
+    file.write_text(unit.text())
+    command = ["systemd-analyze", "verify", "--man=no", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_without_systemd_it_is_written_and_said_what_to_run(tmp_path: Path, config: Path) -> None:
+    folder = tmp_path / "my data"
+    done = run("install", "--data-dir", str(folder))
+    assert done.exit_code == 0, done.stderr
+    file = config / "shardhouse.service"
+    assert f'--data-dir "{folder}"' in file.read_text()
+    assert folder.is_dir()
+    assert (
+        "systemctl --user daemon-reload && systemctl --user enable --now shardhouse.service"
+        in done.stderr
+    )
+    assert "loginctl enable-linger" in done.stderr
+    printed = run("print", "--data-dir", str(folder))
+    assert printed.stdout == file.read_text()
+    shown = run("status", "--json")
+    assert shown.exit_code == 1
+    assert json.loads(shown.stdout)["active"] == "unknown"
+    assert run("uninstall").exit_code == 0
+    assert not file.exists()
+    done = run("uninstall")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "service install" in done.stderr
+
+
+def test_systemd_is_told(tmp_path: Path, config: Path) -> None:
+    log = replace_systemctl(tmp_path)
+    done = run("install", "--name", "second", "--data-dir", str(tmp_path / "data"), "--json")
+    assert json.loads(done.stdout) == {"unit": str(config / "second.service"), "active": True}
+    assert "journalctl --user -u second" in done.stderr
+    shown = run("status", "--name", "second", "--json")
+    assert json.loads(shown.stdout) == {
+        "unit": str(config / "second.service"),
+        "active": "active",
+        "enabled": "enabled",
+        "linger": "no",
+    }
+    assert shown.exit_code == 0
+    run("uninstall", "--name", "second")
+    told = [line for line in log.read_text().splitlines() if " is-" not in line]
+    assert told == [
+        "--user daemon-reload",
+        "--user enable --now second.service",
+        "--user disable --now second.service",
+        "--user daemon-reload",
+    ]
+
+
+def test_what_systemd_refuses_is_an_error(tmp_path: Path, config: Path) -> None:
+    replace_systemctl(tmp_path, failing="enable", active="inactive")
+    done = run("install", "--data-dir", str(tmp_path / "data"))
+    assert done.exit_code == 1
+    assert "enable --now shardhouse.service` failed: it is not to be" in done.stderr
+
+
+def test_variables_of_the_shell_are_named(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHARDHOUSE_DIALECT", "huawei")
+    done = run("install", "--data-dir", str(tmp_path / "data"))
+    assert "does not get SHARDHOUSE_DIALECT" in " ".join(done.stderr.split())
+
+
+def test_a_serve_that_runs_by_hand_is_in_the_way(program: Program, tmp_path: Path) -> None:
+    told = program.refused("service", "install", "--user", XDG_CONFIG_HOME=str(tmp_path))
+    assert "runs already, pid" in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_who_is_to_run_it_must_be_there_and_able_to(tmp_path: Path) -> None:
+    with pytest.raises(ShardhouseError, match="useradd"):
+        systemd._unit(True, "nobody-at-all", "shardhouse", tmp_path)
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(ShardhouseError, match="is closed to others"):
+        systemd._check_program(Unit("x", tmp_path, PROGRAM, user="nobody"), closed / "python")

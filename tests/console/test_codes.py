@@ -1,0 +1,107 @@
+"""Logging in with a link: `shardhouse open`, and who may follow it."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from shardhouse.cli import directory
+from shardhouse.cli.credentials import from_admin_file
+from shardhouse.client.api import Client
+from shardhouse.console import session
+from shardhouse.console.codes import MOST, SECONDS, Codes
+from tests.console.conftest import Visitor, alerts
+from tests.console.test_requests import LOGIN
+from tests.installation import Installation
+
+OPENED = {"Sec-Fetch-Site": "none"}
+"""What browsers say of a request that no page caused."""
+
+
+@pytest.fixture
+def client(installation: Installation) -> Iterator[Client]:
+    """The first administrator, as commands act."""
+    with Client(from_admin_file(installation.admin, installation.data_dir)) as made:
+        yield made
+
+
+def follow(visitor: Visitor, link: str, **headers: str) -> httpx.Response:
+    return visitor.http.get(link, headers=headers)
+
+
+def test_a_link_logs_in_once(client: Client, stranger: Visitor) -> None:
+    link = client.console_link("/console/jobs")
+    answer = follow(stranger, link, **OPENED)
+    assert answer.url.path == "/console/jobs"
+    (login,) = answer.history
+    assert {"HttpOnly", "SameSite=strict"} <= set(login.headers["Set-Cookie"].split("; "))
+    assert login.headers["Referrer-Policy"] == "same-origin"
+    again = follow(stranger, link, **OPENED)
+    assert again.status_code == 403
+    assert "was used" in alerts(again)[0]
+    assert stranger.get("/instances").url.path == "/console/instances"
+
+
+def test_its_session_and_the_command_s_end_apart(client: Client, stranger: Visitor) -> None:
+    page = follow(stranger, client.console_link(), **OPENED)
+    stranger.csrf = re.findall(r'name="csrf" value="([^"]+)"', page.text)[0]
+    assert stranger.send("/logout").url.path == "/console/login"
+    assert client.projects_of(str(client.login["text"]))  # the token of the command goes on
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", ""])
+def test_a_link_from_elsewhere_asks_first(client: Client, stranger: Visitor, site: str) -> None:
+    link = client.console_link("https://evil.example/")
+    code = httpx.URL(link).params["code"]
+    page = follow(stranger, link, **{"Sec-Fetch-Site": site})
+    assert page.status_code == 200
+    assert f"Log in as {client.credentials.user}" in page.text
+    assert not stranger.http.cookies
+    elsewhere = {"Origin": "https://evil.example"}
+    answer = stranger.http.post("/console/enter", data={"code": code}, headers=elsewhere)
+    assert answer.status_code == 403
+    assert not stranger.http.cookies
+    answer = stranger.http.post("/console/enter", data={"code": code, "to": "//evil.example"})
+    assert answer.url.path == "/console/instances"
+
+
+def test_nobody_s_session_is_replaced_unasked(client: Client, stranger: Visitor) -> None:
+    other = {"name": "other", "password": "Other#2026"}
+    made = client.iam("POST", "v3/users", {"user": other})["user"]
+    reader = directory.role(client, "readonly")["id"]
+    path = f"v3/projects/{client.project_id}/users/{made['id']}/roles/{reader}"
+    client.iam("PUT", path)
+    try:
+        stranger.log_in(other["name"], other["password"])
+        page = follow(stranger, client.console_link(), **OPENED)
+        assert "Your present session, as user <b>other</b>, ends" in page.text
+    finally:
+        client.iam("DELETE", f"v3/users/{made['id']}")
+
+
+def test_only_who_has_a_token_gets_a_code(client: Client, stranger: Visitor) -> None:
+    path = "/console/codes"
+    wanted = {"project_id": client.project_id}
+    answer = stranger.http.post(path, json=wanted, headers={"X-Auth-Token": "x"})
+    assert answer.status_code == 401
+    assert answer.json()["error_msg"]
+    token = {"X-Auth-Token": str(client.login["text"])}
+    assert stranger.http.post(path, json={}, headers=token).status_code == 400
+    unknown = {"project_id": "0" * 32}
+    assert stranger.http.post(path, json=unknown, headers=token).status_code in (401, 403, 404)
+
+
+def test_codes_are_good_for_a_minute_and_few_are_kept() -> None:
+    now = 0.0
+    codes = Codes(lambda: now)
+    somebody = session.started(LOGIN)
+    first = codes.make(somebody)
+    for _ in range(MOST):
+        last = codes.make(somebody)
+    assert codes.meant(first) is None
+    assert codes.meant(last) is somebody
+    now = SECONDS
+    assert codes.meant(last) is None
+    assert codes.spend(last) is None
+    assert codes.spend("") is None
