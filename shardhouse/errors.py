@@ -168,6 +168,10 @@ class NodeError(ShardhouseError):
     """A node's process, volume or address could not be brought to the wanted state."""
 
 
+class MissingVolumeError(NodeError):
+    """A node has no volume: it was never made, or is removed."""
+
+
 class MongoError(ShardhouseError):
     """Administering MongoDB failed: a replica set, a user or a shard did not reach its state."""
 

@@ -15,7 +15,7 @@ import pytest
 
 from shardhouse.errors import NodeError
 from shardhouse.nodes.local import LocalRuntime, memory, processes
-from shardhouse.nodes.runtime import Command, NodeRef
+from shardhouse.nodes.runtime import Aside, Command, NodeRef
 
 NODE = NodeRef("instance", "node")
 SLEEP = "import time; time.sleep(600)"
@@ -205,6 +205,14 @@ def test_remove_leaves_nothing_and_may_be_repeated(runtime, running, tmp_path):
     runtime.remove(NODE)
     runtime.remove(NODE)
     assert not psutil.pid_exists(running.pid)
+    assert list((tmp_path / "instances").iterdir()) == []
+
+
+def test_several_may_remove_a_node_at_the_same_time(runtime, running, tmp_path):
+    """An ended backup removes its copies while a deletion removes all."""
+    runtime.ensure_volume(NODE.aside(Aside.COPY), {})
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(runtime.remove, [NODE] * 8)) == [None] * 8
     assert list((tmp_path / "instances").iterdir()) == []
 
 

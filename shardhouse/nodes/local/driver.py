@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 import psutil
 import structlog
 
-from shardhouse.errors import NodeError
+from shardhouse.errors import MissingVolumeError, NodeError
 from shardhouse.nodes.local import addresses, data, folders, logs, memory, processes
 from shardhouse.nodes.local.forwarder import Forwarder
 from shardhouse.nodes.local.watcher import ExitWatcher
@@ -148,14 +148,14 @@ class LocalRuntime:
             if self._folder(aside).is_dir():
                 self.remove(aside)
         folder = self._folder(node)
-        if folder.is_dir():
+        try:
             with folders.locked(folder):
                 self._end(node, 0)
                 try:
                     shutil.rmtree(folder)
                 except OSError as error:
                     raise NodeError(f"Cannot delete {folder}: {error}.") from error
-        else:
+        except MissingVolumeError:  # another job may have removed it meanwhile
             self._end(node, 0)
         self._children.pop(node, None)
         folders.remove_if_empty(folder.parent)

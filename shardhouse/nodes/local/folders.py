@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from shardhouse.errors import NodeError
+from shardhouse.errors import MissingVolumeError
 
 PARTS = ("data", "log", "conf")
 
@@ -34,15 +34,18 @@ def write(path: Path, content: bytes) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the node's lock: against other threads, and against another process of ours."""
+    """Hold the node's lock: against other threads, and against another process of ours. Raises
+    MissingVolumeError, also where the folder is removed by who has the lock before."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise NodeError(f"The volume {folder} is missing ({error}); make it first.") from error
+        raise MissingVolumeError(
+            f"The volume {folder} is missing ({error}); make it first."
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if not folder.is_dir():
-            raise NodeError(f"The volume {folder} was removed meanwhile.")
+            raise MissingVolumeError(f"The volume {folder} was removed meanwhile.")
         yield
     finally:
         os.close(descriptor)
