@@ -166,6 +166,8 @@ def install(
     if active:
         log = "journalctl -u" if unit.system else "journalctl --user -u"
         output.note(f"{unit.file.name} is active. Its log: {log} {unit.name}")
+    if unit.data_dir != credentials.resolve(None):
+        output.note(f"Commands find it by {credentials.DATA_DIR_VARIABLE}={unit.data_dir}.")
     if running is not None:
         output.note(f"What changed has effect after {_words(unit, 'restart', unit.name)}.")
     if not unit.system and not _lingers():
@@ -230,7 +232,8 @@ def print_unit(
 
 
 def _unit(system: bool | None, run_as: str, name: str, data_dir: Path | None) -> Unit:
-    """The unit that is meant. Raises CliError for a user that there is not."""
+    """The unit that is meant. Raises CliError for a user that there is not, or a folder that
+    cannot be seen."""
     beside = Path(sys.executable).with_name("shardhouse")
     program = (str(beside),) if beside.exists() else (sys.executable, "-m", "shardhouse.cli.main")
     if not _is_system(system):
@@ -238,9 +241,11 @@ def _unit(system: bool | None, run_as: str, name: str, data_dir: Path | None) ->
             raise typer.BadParameter("--run-as goes with --system")
         cache = os.environ.get("XDG_CACHE_HOME", "")
         return Unit(name, credentials.resolve(data_dir), program, cache=cache)
+    folder = credentials.resolve(data_dir)
     named = data_dir or os.environ.get(credentials.DATA_DIR_VARIABLE)
-    folder = credentials.resolve(data_dir) if named else SYSTEM_DATA
     try:
+        if not named and not folder.exists():  # root has made no installation in its home
+            folder = SYSTEM_DATA
         user = run_as or (folder.owner() if folder.exists() else ACCOUNT)
         pwd.getpwnam(user)
     except KeyError:
@@ -248,6 +253,8 @@ def _unit(system: bool | None, run_as: str, name: str, data_dir: Path | None) ->
             "There is no such user to run it. Name one with --run-as, or make one: useradd "
             f"--system --create-home --home-dir {SYSTEM_DATA} {ACCOUNT}"
         ) from None
+    except OSError as error:
+        raise CliError(f"{folder} cannot be read: {error.strerror}.") from None
     return Unit(name, folder, program, user=user)
 
 

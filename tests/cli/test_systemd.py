@@ -81,9 +81,17 @@ def test_systemd_takes_it(tmp_path: Path, user: str) -> None:
     unit = Unit("odd", folder, (str(program),), user=user, cache="/var/my cache")
     file = tmp_path / "odd.service"
     file.write_text(unit.text())
-    command = ["systemd-analyze", "verify", "--man=no", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    plain = tmp_path / "plain.service"
+    plain.write_text("[Service]\nExecStart=/bin/true\n")
+    if verify(plain).returncode:
+        pytest.skip("systemd-analyze cannot work here")
+    done = verify(file)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def verify(file: Path) -> subprocess.CompletedProcess[str]:
+    command = ["systemd-analyze", "verify", "--man=no", str(file)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_without_systemd_it_is_written_and_said_what_to_run(tmp_path: Path, config: Path) -> None:
@@ -98,6 +106,7 @@ def test_without_systemd_it_is_written_and_said_what_to_run(tmp_path: Path, conf
         in done.stderr
     )
     assert "loginctl enable-linger" in done.stderr
+    assert f"SHARDHOUSE_DATA_DIR={folder}" in done.stderr
     printed = run("print", "--data-dir", str(folder))
     assert printed.stdout == file.read_text()
     shown = run("status", "--json")
