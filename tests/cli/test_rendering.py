@@ -32,6 +32,7 @@ def _instance(**changes: Any) -> dict[str, Any]:
         "ssl": 0,
         "db_user_name": "rwuser",
         "engine_version": "6.0.5",
+        "engine_build": "",  # as of an instance of 0.1
         "memory_scale": 0.0625,
         "datastore": {"version": "4.4"},
         "created": "2026-01-01T00:00:00",
@@ -64,6 +65,8 @@ def _listing(*found: dict[str, Any]) -> Answer:
 
     def answer(request: httpx.Request) -> httpx.Response:
         query = request.url.params
+        if request.url.path.endswith("/versions"):
+            return httpx.Response(200, json={"builds": ["6.0.5-ubuntu2204"]})
         matching = [
             one
             for one in found
@@ -104,6 +107,23 @@ def test_an_instance_without_addresses_can_be_shown_but_has_no_uri(fake_apis: Us
     done = runner.invoke(app, ["instance", "uri", "i1"])
     assert done.exit_code == 1
     assert "createfail" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("build", "version", "lost"),
+    [
+        ("6.0.5-ubuntu2204", "6.0.5", ""),
+        ("6.0.27-ubuntu2004", "6.0.27", "6.0.27-ubuntu2004 is not here"),
+        ("", "6.0.5", ""),
+        ("", "6.0.4", "6.0.4 is not here"),
+    ],
+)
+def test_a_build_that_is_gone_is_told(fake_apis: Use, build: str, version: str, lost: str) -> None:
+    made = _instance(status="abnormal", engine_build=build, engine_version=version)
+    fake_apis(_listing(made))
+    shown = runner.invoke(app, ["instance", "show", "i1"]).stdout
+    assert lost in shown
+    assert ("is not here" in shown) == bool(lost)
 
 
 @pytest.mark.parametrize(
