@@ -86,11 +86,12 @@ def _call(visit: Visit, instance: Json) -> Call:
 def _form(visit: Visit, instance: Json, call: Call, error: RefusalError | None = None) -> Page:
     known = _known(instance) | _flavors(visit, instance, call)
     fields = [known[part] for part in call.path_parameters if part == "node_id"]
+    # Of parts that the instance does not have, none can be chosen.
     fields += [
         one
         for one in forms.of_call(call, known, {**visit.query, **visit.form}, visit.choices)
         if not one.kind.startswith("choice") or any(value for value, _ in one.choices)
-    ]  # of parts that the instance does not have none can be chosen
+    ]
     dangerous = call.method is Method.DELETE
     return forms.page(
         call.summary.removesuffix(".").replace("`", ""),
