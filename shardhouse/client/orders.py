@@ -15,6 +15,8 @@ CONFIG_SIZE = 20
 STORAGE = "ULTRAHIGH"
 _NETWORK = ("vpc_id", "subnet_id", "security_group_id")
 SPEC = "s2.medium.4"
+VERSION = "4.4"
+"""What people get who ask for no other."""
 _MODES: Mapping[Mode, str] = {
     "sharding": "Sharding",
     "replicaset": "ReplicaSet",

@@ -1,8 +1,10 @@
 """Connection strings, from what the API shows of an instance."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from shardhouse import endpoints
 from shardhouse.client.errors import ClientError
 from shardhouse.domain.uris import uri
 
@@ -32,13 +34,34 @@ def address(
     )
 
 
+def public_addresses(instance: dict[str, Any]) -> list[tuple[str, str]]:
+    """Of each node that a public IP is bound to: words for it, and the `mongodb://` address that
+    leads there, without a password. It is one node's alone, since members tell their clients
+    private addresses."""
+    user, port = instance["db_user_name"], int(instance["port"])
+    return [
+        (
+            f"{node['name']}, at its public IP",
+            uri([endpoints.authority(node["public_ip"], port)], user=user)
+            + "&directConnection=true",
+        )
+        for node in _client_nodes(instance)
+        if node["public_ip"]
+    ]
+
+
 def hosts(instance: dict[str, Any]) -> list[str]:
     """`name:port` or `address:port` of its routers, or of the members a client may know of."""
-    wanted = _CLIENT_GROUPS[instance["mode"]]
     return [
         node["host"]
-        for group in instance["groups"]
-        if group["type"] == wanted
-        for node in group["nodes"]
+        for node in _client_nodes(instance)
         if node["host"] and node["role"] != "Hidden"
     ]
+
+
+def _client_nodes(instance: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The routers, or the members of the set."""
+    wanted = _CLIENT_GROUPS[instance["mode"]]
+    for group in instance["groups"]:
+        if group["type"] == wanted:
+            yield from group["nodes"]

@@ -105,6 +105,10 @@ def _field(reference: FieldReference) -> Field:
         unset = () if reference.required or value else (("", "as it is"),)
         choices = (*unset, ("false", "no"), ("true", "yes"))
         value = value.lower()
+    elif reference.choices:
+        kind = "choice"
+        words = reference.choices if value or reference.required else ("", *reference.choices)
+        choices = tuple((one, one) for one in words)
     elif reference.type == "array":
         help_text += _LISTS
     elif reference.type == "object":

@@ -21,11 +21,19 @@ class Method(StrEnum):
     DELETE = "DELETE"
 
 
+def _drop_empty_defaults(schema: dict[str, Any]) -> None:
+    """Of a model's JSON schema: a field that is one of a few words, and may be left out, has no
+    default among them."""
+    for one in schema.get("properties", {}).values():
+        if "enum" in one and one.get("default") not in one["enum"]:
+            one.pop("default", None)
+
+
 class Wire(BaseModel):
     """A body, a query string or an answer: the wire's own names. Unknown fields are ignored, as the
     API does; `null` counts as absent."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, json_schema_extra=_drop_empty_defaults)
 
 
 class Nothing(Wire):

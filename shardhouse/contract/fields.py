@@ -21,7 +21,7 @@ def one_of(*allowed: str, code: ErrorCode = codes.BAD_PARAMETER) -> Any:
     def check(field: str, value: object) -> str:
         return rules.one_of(field, value, allowed, code)
 
-    return Rule(check)
+    return Rule(check, tuple(str(one) for one in allowed))
 
 
 def text(code: ErrorCode = codes.BAD_PARAMETER) -> Rule:

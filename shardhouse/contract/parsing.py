@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from shardhouse import error_codes as codes
@@ -21,14 +22,25 @@ _TYPE = "rule"
 @dataclass(frozen=True)
 class Rule:
     """Metadata of a field: its value is what `check(field, value)` makes of what came. `check` is
-    one of `domain.rules`, which raises the API's error."""
+    one of `domain.rules`, which raises the API's error. `choices` are the words that it takes,
+    where these are few."""
 
     check: Callable[[str, object], Any]
+    choices: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core)
+        if self.choices:
+            nothing = [None] if "anyOf" in schema else []
+            schema["enum"] = [*self.choices, *nothing]
+        return schema
 
     def _checked(self, value: object) -> Any:
         try:

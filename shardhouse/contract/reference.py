@@ -122,7 +122,7 @@ def _rows(
             " ".join(next(described, "").split()),
             field.get("format") == "password",
             field.get("default"),
-            tuple(str(one) for one in inner.get("enum", ())),
+            tuple(str(one) for one in field.get("enum", inner.get("enum", ())) if one is not None),
         )
         yield from _rows(inner, definitions, f"{prefix}{name}.")
         yield from _rows(items, definitions, f"{prefix}{name}[].")

@@ -1,28 +1,26 @@
 """The console in a real browser: the system's chromium and Playwright; axe-core judges it."""
 
 import json
-import shutil
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 
-import httpx
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 from pymongo import MongoClient
 
 from shardhouse.cli.credentials import from_admin_file
 from shardhouse.client.api import Client
 from tests import npm, requests
 from tests.backing_up import POLICY, backed_up
+from tests.console import chromium
 from tests.console.test_accessibility import FIXED, paths
 from tests.installation import Installation, until, uri
 
 AXE = "4.10.3"
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FIRST_PAINT = """new Promise((told) => {
   new PerformanceObserver((list) => {
     for (const one of list.getEntriesByName("first-contentful-paint")) told(one.startTime);
@@ -36,22 +34,18 @@ PATIENCE = 90_000
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    program = chromium.program()
     if program is None:
         pytest.skip("there is no chromium here")
-    with sync_playwright() as driver:
-        # A sandbox needs rights that containers do not give; only our own pages are loaded.
-        made = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with chromium.launched(program) as made:
         yield made
-        made.close()
 
 
 @pytest.fixture
 def page(browser: Browser, installation: Installation) -> Iterator[Page]:
     """A page of somebody who is logged in. Nothing may be loaded from elsewhere, and no script may
     fail."""
-    place = httpx.URL(installation.dds)
-    root = f"{place.scheme}://{place.netloc.decode()}"
+    root = chromium.root(installation)
     context = browser.new_context(base_url=root)
     made = context.new_page()
     problems: list[str] = []
@@ -61,18 +55,11 @@ def page(browser: Browser, installation: Installation) -> Iterator[Page]:
         lambda sent: problems.append(sent.url) if not sent.url.startswith(root) else None,
     )
     made.goto("/console")
-    log_in(made, installation)
+    chromium.log_in(made, installation)
     expect(made.get_by_role("heading", name="Instances")).to_be_visible()
     yield made
     context.close()
     assert not problems
-
-
-def log_in(page: Page, installation: Installation) -> None:
-    """With the login that a page shows."""
-    page.get_by_label("User").fill(installation.admin["user_name"])
-    page.get_by_label("Password").fill(installation.admin["password"])
-    page.get_by_role("button", name="Log in").click()
 
 
 def test_a_link_logs_in_at_once_only_where_no_page_has_it(
@@ -122,7 +109,7 @@ def test_a_cluster_is_created_scaled_and_outlives_a_primary(
         page.get_by_role("link", name="Changes").click()
         page.locator("a[href$='/AddShardingNode']").click()
         dialog = page.get_by_role("dialog")
-        dialog.get_by_label("type").fill("mongos")
+        dialog.get_by_label("type").select_option("mongos")
         dialog.get_by_label("num").fill("1")
         dialog.get_by_label("flavor").select_option("dds.mongodb.s2.medium.4.mongos")
         dialog.get_by_role("button", name="Do it").click()
@@ -152,7 +139,7 @@ def test_a_cluster_is_created_scaled_and_outlives_a_primary(
 
         page.context.clear_cookies()  # dropped out, and in again at the same place
         page.reload()
-        log_in(page, installation)
+        chromium.log_in(page, installation)
         expect(routers).to_have_count(3)
     finally:
         installation.delete(instance_id)

@@ -53,6 +53,9 @@ def test_a_change_is_made_with_a_form(visitor: Visitor, shared_replica: Made) ->
     changes = visitor.get(f"{place}/changes").text
     assert "UpdateInstanceRemark" in changes
     assert "SetBalancerWindow" not in changes  # a replica set has no balancer
+    resize = visitor.get(f"{place}/changes/ResizeInstance").text
+    assert 'name="target_id"' in resize
+    assert 'name="target_ids"' not in resize  # it has no shards
     assert 'name="remark"' in visitor.get(f"{place}/changes/UpdateInstanceRemark").text
     remark = f"<b>{uuid.uuid4().hex}"
     answer = visitor.send(f"{place}/changes/UpdateInstanceRemark", remark="x" * 70)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from shardhouse.client import uris
 from shardhouse.console import snippets
 from tests import npm, requests
 from tests.console.conftest import Visitor
@@ -48,6 +49,19 @@ def test_programs_connect(visitor: Visitor, shared_replica: Made, tmp_path: Path
     assert "ok: 1" in run(node, "ping.mjs", cwd=tmp_path)
     shell = f"{modules}/.bin/{copied['mongosh']} --quiet --eval 'db.adminCommand({{ping: 1}})'"
     assert "ok: 1" in run("sh", "-c", shell, cwd=tmp_path)
+
+
+def test_a_node_with_a_public_ip_has_a_string_of_its_own() -> None:
+    bound = {"name": "node_1", "public_ip": "127.200.0.7"}
+    groups = [
+        {"type": "mongos", "nodes": [bound, {"name": "node_2", "public_ip": ""}]},
+        {"type": "shard", "nodes": [{"name": "node_3", "public_ip": ""}]},
+    ]
+    made = {"mode": "Sharding", "db_user_name": "rwuser", "port": "8635", "groups": groups}
+    ((words, text),) = uris.public_addresses(made)
+    assert words == "node_1, at its public IP"
+    assert text.startswith("mongodb://rwuser:****@127.200.0.7:8635/?")
+    assert "directConnection=true" in text
 
 
 @pytest.mark.parametrize("authority", ["", "ca.pem"])

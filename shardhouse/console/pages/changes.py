@@ -17,7 +17,12 @@ Json = dict[str, Any]
 _FLAVORS = frozenset({"spec_code", "target_spec_code"})
 _TARGETS = frozenset({"instance_id", "node_id", "project_id"})
 #: Calls that have pages of their own, or whose answer is the point.
-_ELSEWHERE = frozenset({"Accounts", "Audit logs", "Logs", "Sessions", "Kill rules", "Advice"})
+_ELSEWHERE = frozenset(
+    {
+        *("Accounts", "Advice", "Audit logs", "Backups", "Configurations"),
+        *("Kill rules", "Logs", "Sessions"),
+    }
+)
 
 
 def listed(visit: Visit) -> Answer:
@@ -81,7 +86,12 @@ def _call(visit: Visit, instance: Json) -> Call:
 def _form(visit: Visit, instance: Json, call: Call, error: RefusalError | None = None) -> Page:
     known = _known(instance) | _flavors(visit, instance, call)
     fields = [known[part] for part in call.path_parameters if part == "node_id"]
-    fields += forms.of_call(call, known, {**visit.query, **visit.form}, visit.choices)
+    # Of parts that the instance does not have, none can be chosen.
+    fields += [
+        one
+        for one in forms.of_call(call, known, {**visit.query, **visit.form}, visit.choices)
+        if not one.kind.startswith("choice") or any(value for value, _ in one.choices)
+    ]
     dangerous = call.method is Method.DELETE
     return forms.page(
         call.summary.removesuffix(".").replace("`", ""),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from shardhouse.client import orders
 from shardhouse.client.errors import RefusalError
 from shardhouse.console import forms
 from shardhouse.console.forms import Field
@@ -129,7 +130,7 @@ def deleted(visit: Visit) -> Answer:
 
 
 def _new(visit: Visit, error: RefusalError | None = None) -> Page:
-    typed = {**visit.query, **visit.form}
+    typed = {"datastore.version": orders.VERSION, **visit.query, **visit.form}
     versions = visit.client.call(LIST_DATASTORE_VERSIONS, {"datastore_name": DATASTORE}, {}, {})
     copies = bool(typed.get("entity_id"))
     known = {

@@ -20,7 +20,7 @@ from shardhouse.contract.reference import fields
 _DEFAULTS = {
     "name": "",
     "mode": "sharding",
-    "version": "4.4",
+    "version": orders.VERSION,
     "spec": orders.SPEC,
     "size": "20",
     "shards": "2",

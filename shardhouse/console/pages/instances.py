@@ -17,8 +17,6 @@ from shardhouse.contract.backups import CREATE_BACKUP
 from shardhouse.contract.changes import RESTART, SWITCH_PRIMARY
 from shardhouse.contract.instances import DELETE_INSTANCE
 from shardhouse.domain.model import Role, Status
-from shardhouse.domain.uris import uri
-from shardhouse.endpoints import authority as authority_of
 
 _FILTERS = ("name", "mode", "status")
 _HARMFUL = ("restart", "delete")
@@ -93,7 +91,8 @@ def connections(visit: Visit) -> Answer:
     try:
         plain = uris.address(found)
         tls = f"&tls=true&tlsCAFile={authority}" if authority else ""
-        strings = [(name, uri + tls) for name, uri in [(found["name"], plain), *_public(found)]]
+        every = [(found["name"], plain), *uris.public_addresses(found)]
+        strings = [(name, text + tls) for name, text in every]
         code = snippets.of(plain, authority)
     except ClientError as error:
         problem = error.message
@@ -112,23 +111,6 @@ def authority(visit: Visit) -> Answer:
     """The certificate that clients should trust, as a file."""
     text = one_instance.authority(visit, one_instance.find(visit))
     return File(_AUTHORITY, text, "application/x-pem-file")
-
-
-def _public(instance: Json) -> list[tuple[str, str]]:
-    """The nodes that a public IP is bound to, and connection strings that lead there: to one node
-    alone, since a replica set tells its clients private addresses."""
-    return [
-        (
-            f"{node['name']}, at its public IP",
-            uri(
-                [authority_of(node["public_ip"], int(instance["port"]))],
-                user=instance["db_user_name"],
-            )
-            + "&directConnection=true",
-        )
-        for node in one_instance.client_nodes(instance)
-        if node["public_ip"]
-    ]
 
 
 def _lags(visit: Visit, instance: Json) -> dict[str, tuple[int, float]]:
