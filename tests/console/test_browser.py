@@ -192,6 +192,23 @@ def test_what_is_fetched_again_leaves_ticked_boxes_and_tells_its_age(
     expect(age).to_be_hidden()
 
 
+def test_what_does_harm_is_asked_also_by_the_keyboard(
+    page: Page, shared_replica: dict[str, Any]
+) -> None:
+    page.goto(f"/console/instances/{shared_replica['id']}/operations/rules")
+    page.get_by_label("Operation types").select_option("query")
+    page.get_by_label("Secs running").fill("600")
+    page.get_by_label("Node type").select_option("replica")
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_label("All rules").check()
+    page.get_by_label("All rules").press("Enter")
+    expect(page.get_by_role("button", name="Yes, enable those chosen")).to_be_focused()
+    expect(page.locator("#rules .status")).to_have_text("DISABLED")
+    page.get_by_text("Delete those chosen", exact=True).click()
+    page.get_by_role("button", name="Yes, delete those chosen").click()
+    expect(page.locator("#rules")).to_contain_text("There are no rules yet.")
+
+
 def test_an_instance_goes_back_to_a_moment(page: Page, installation: Installation) -> None:
     name = f"back-{uuid.uuid4().hex[:6]}"
     made = backed_up(installation, requests.single(name=name, backup_strategy=POLICY))

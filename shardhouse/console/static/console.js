@@ -109,7 +109,7 @@ function showPicked() {
   const moment = Date.parse(`${document.getElementById(drawing.dataset.pick).value}Z`);
   const place = drawing.viewBox.baseVal.width * (moment - begin) / Math.max(end - begin, 1);
   const mark = drawing.querySelector(".picked");
-  if (Number.isFinite(place)) for (const end of ["x1", "x2"]) mark.setAttribute(end, place);
+  if (Number.isFinite(place)) for (const side of ["x1", "x2"]) mark.setAttribute(side, place);
   mark.toggleAttribute("hidden", !(place >= 0 && place <= drawing.viewBox.baseVal.width));
   document.getElementById("how-to-pick").hidden = false;
 }
@@ -140,6 +140,15 @@ document.addEventListener("click", (event) => {
     if (!navigator.clipboard) select();
     else navigator.clipboard.writeText(text.textContent).then(() => { copy.textContent = "Copied"; copy.removeAttribute("aria-label"); }, select);
   }
+});
+
+// Enter in a field presses its form's first button: if that is behind a question, it is asked first.
+document.addEventListener("submit", (event) => {
+  const question = event.submitter?.closest("details.sure:not([open])");
+  if (!question) return;
+  event.preventDefault();
+  question.open = true;
+  event.submitter.focus();
 });
 
 document.addEventListener("change", (event) => {
