@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import typer
 
@@ -50,29 +51,51 @@ def up(
     port: Annotated[int | None, typer.Option(help="Port of the DDS API. [default: 9800]")] = None,
     iam_port: Annotated[int | None, typer.Option(help="Port of IAM. [default: 9801]")] = None,
     data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Start the service in the background, and return when it answers.
 
     Repeating it is harmless. `shardhouse down` stops the service and its databases.
     """
-    start(credentials.resolve(data_dir), port, iam_port)
+    facts = start(credentials.resolve(data_dir), port, iam_port)
+    if json:
+        output.print_json(facts)
 
 
-def start(folder: Path, port: int | None, iam_port: int | None) -> None:
-    """`serve` runs in the background and both of its APIs answer."""
+def start(folder: Path, port: int | None, iam_port: int | None) -> dict[str, Any]:
+    """`serve` runs in the background and both of its APIs answer: its process, whether it was
+    started now, its log and its addresses."""
     from shardhouse.cli.installation import Installation
 
     installation = Installation(folder)
+    ports = {"port": port, "iam_port": iam_port}
+    given = {name: value for name, value in ports.items() if value is not None}
     running = installation.serve()
-    if running is not None:
-        output.note(f"shardhouse serve runs already, pid {running.pid}")
+    if running is None:
+        options = [f"{_option(name)}={value}" for name, value in given.items()]
+        child = installation.start(*options)
+        installation.await_answers(child, START_SECONDS)
+        pid = child.pid
+        output.note(f"shardhouse serve started, pid {pid}, log {installation.log_file}")
+    else:
+        pid = running.pid
+        output.note(f"shardhouse serve runs already, pid {pid}")
         installation.await_answers(None, START_SECONDS)
-        return
-    ports = {"--port": port, "--iam-port": iam_port}
-    given = [f"{option}={value}" for option, value in ports.items() if value is not None]
-    child = installation.start(*given)
-    installation.await_answers(child, START_SECONDS)
-    output.note(f"shardhouse serve started, pid {child.pid}, log {installation.log_file}")
+    known = credentials.read_admin_file(folder)
+    endpoints = {"dds_endpoint": known["dds_endpoint"], "iam_endpoint": known["iam_endpoint"]}
+    if running is not None:
+        for (name, wanted), address in zip(ports.items(), endpoints.values(), strict=True):
+            if wanted not in (None, 0, urlsplit(address).port):
+                output.note(
+                    f"{_option(name)} {wanted} has no effect: what runs is at {address}. To move "
+                    "it, end it first: shardhouse down"
+                )
+    log = str(installation.log_file)
+    return {"pid": pid, "started": running is None, "log": log} | endpoints
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def status(data_dir: DataDir = None, json: Json = False) -> None:

@@ -1,7 +1,9 @@
 """What holds for all commands: options, and how they fail."""
 
+import io
 import json
 import re
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,8 @@ ARGUMENTS = {
     "backup export": ["x", "FOLDER", "--format", "mongodump"],
     "backup verify": ["x", "--no-wait"],
     "backup import": ["DUMP", "x"],
+    "snapshot save": ["x", "--to", "FOLDER"],
+    "snapshot load": ["SNAPSHOT"],
     "parameter list": ["x"],
     "parameter set": ["x", "name=1"],
     "job show": ["x"],
@@ -68,14 +72,15 @@ ARGUMENTS = {
 }
 #: Commands about this machine.
 LOCAL = {
-    *("init", "serve", "status", "down", "demo", "doctor", "env", "router"),
+    *("init", "serve", "up", "status", "down", "demo", "doctor", "env", "router"),
+    "snapshot show",
     *("engine list", "engine add", "engine remove"),
     *("service install", "service uninstall", "service status", "service print"),
 }
 #: They become, or are, other programs whose output is their own.
 OTHER_PROGRAMS = {"serve", "router", "instance connect"}
 #: What it started is fetched when it has ended; there is nothing to do before.
-ALWAYS_WAITS = {"backup export"}
+ALWAYS_WAITS = {"backup export", "snapshot save"}
 PASSWORDS = {"SHARDHOUSE_INSTANCE_PASSWORD": PASSWORD, "SHARDHOUSE_USER_PASSWORD": PASSWORD}
 INSTANCE = {
     "id": "i",
@@ -92,6 +97,34 @@ BACKUP = {
     "instance_id": "i",
     "instance_name": "x",
     "instance_mode": "Single",
+}
+UPLOAD = {"upload_link": "http://dds.test/v3/backup-files/u", "backup_id": "b"}
+SNAPSHOT = {
+    "format": 1,
+    "begin": "2026-01-01T00:00:00Z",
+    "end": "2026-01-01T00:00:00Z",
+    "consistent_at": "0" * 16,
+    "instance": {
+        "name": "saved",
+        "mode": "Single",
+        "version": "6.0",
+        "storage_engine": "wiredTiger",
+        "engine_version": "6.0.27",
+        "engine_build": "b",
+        "ssl": False,
+        "backup_strategy": {"start_time": "", "keep_days": 0, "period": ""},
+        "groups": [{"name": "s", "type": "single", "spec_code": "s", "size": 10, "nodes": 1}],
+    },
+    "sets": [
+        {
+            "name": "s",
+            "type": "single",
+            "top": "0" * 16,
+            "data": {"size": 0, "plain_size": 0},
+            "namespaces": {"size": 0, "plain_size": 0},
+            "files": [],
+        }
+    ],
 }
 ROWS = {call._kebab(row.operation): row for row in CALLS}
 
@@ -119,9 +152,21 @@ def run(tmp_path: Path, name: str, arguments: list[str]) -> Any:
     dump = tmp_path / "dump"
     (dump / "shop").mkdir(parents=True)
     (dump / "shop" / "orders.bson").write_bytes(b"")
-    places = {"FOLDER": str(tmp_path / "folder"), "DUMP": str(dump)}
+    snapshot = tmp_path / "x.snapshot"
+    with tarfile.open(snapshot, "w") as archive:
+        head = json.dumps(SNAPSHOT).encode()
+        member = tarfile.TarInfo("snapshot.json")
+        member.size = len(head)
+        archive.addfile(member, io.BytesIO(head))
+    places = {
+        "FOLDER": str(tmp_path / "folder"),
+        "DUMP": str(dump),
+        "SNAPSHOT": str(snapshot),
+    }
     words = [*name.split(), *(places.get(one, one) for one in arguments)]
-    return CliRunner().invoke(commands.app, words, env=PASSWORDS)
+    # Whatever a command does, it does it nowhere else.
+    variables = PASSWORDS | {"SHARDHOUSE_DATA_DIR": str(tmp_path / "data")}
+    return CliRunner().invoke(commands.app, words, env=variables)
 
 
 def test_all_commands_are_known_here() -> None:
@@ -154,7 +199,10 @@ def test_commands_that_start_a_job_wait_for_it(
         if row is not None and call.starts_jobs(row):
             started.append(row.operation)
             return httpx.Response(500, json={"error_msg": "enough"})
-        found: dict[str, Any] = {"instances": [INSTANCE], "backups": [BACKUP], "total_count": 1}
+        found: dict[str, Any] = {"instances": [], "backups": [BACKUP], "total_count": 1}
+        if request.url.params.get("name") != "saved":
+            found["instances"] = [INSTANCE]
+        found |= UPLOAD
         return httpx.Response(200, json=found)
 
     fake_apis(answer)

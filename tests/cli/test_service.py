@@ -61,11 +61,17 @@ def test_doctor_tells_what_is_wrong_and_how_to_mend_it(tmp_path: Path) -> None:
 def test_up_returns_when_the_service_answers(tmp_path: Path) -> None:
     program = Program(tmp_path / "data")
     try:
-        for words in ("serve started", "serve runs already"):
-            done = program.run("up", "--port", "0", "--iam-port", "0")
-            assert done.returncode == 0, done.stderr
-            assert words in done.stderr
-            assert program.json("status")["answers"] is True
+        told = program.json("up", "--port", "0", "--iam-port", "0")
+        assert told["started"] is True
+        assert told["log"] == str(tmp_path / "data/serve.log")
+        found = program.json("status")
+        assert found["answers"] is True
+        assert found["serve_pid"] == told["pid"]
+        again = program.run("up", "--port", "9", "--iam-port", "0", "--json")
+        assert json.loads(again.stdout) == told | {"started": False}
+        assert "runs already" in again.stderr
+        assert f"--port 9 has no effect: what runs is at {found['dds_endpoint']}" in again.stderr
+        assert "--iam-port" not in again.stderr
     finally:
         assert program.run("down").returncode == 0
     assert program.run("status").returncode == 1
