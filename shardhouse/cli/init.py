@@ -1,5 +1,6 @@
 """`shardhouse init`: the settings of a new installation, by questions or by options."""
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -114,6 +115,7 @@ def init(
     answers: dict[str, Any] = {name: text for name, text in given.items() if text is not None}
     asks = sys.stdin.isatty() and not yes and not json
     folder = credentials.resolve(_folder(data_dir) if asks else data_dir)
+    _check_owner(folder)
     file = _file(folder)
     present = settings_file.read(file)
     _may_change(file, force=force, asks=asks)
@@ -135,6 +137,24 @@ def _folder(given: Path | None) -> Path:
     if given is not None:
         return given
     return Path(typer.prompt("Data directory", default=str(credentials.resolve(None)), err=True))
+
+
+def _check_owner(folder: Path) -> None:
+    """Raises CliError where root would leave files in somebody else's folder, who could not read
+    them."""
+    from shardhouse.nodes.local import folders
+
+    place = folders.existing(folder)
+    uid = place.stat().st_uid
+    if os.geteuid() == 0 and uid != 0:
+        try:
+            owner = place.owner()
+        except KeyError:
+            owner = f"#{uid}"
+        command = f"sudo -H -u {shlex.quote(owner)} shardhouse init --data-dir"
+        raise CliError(
+            f"{place} belongs to {owner}, who is to run this: {command} {shlex.quote(str(folder))}"
+        )
 
 
 def _file(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shlex
 import shutil
 import subprocess
 import sys
@@ -37,8 +38,8 @@ Name = Annotated[str, typer.Option(help="Name of the unit, for several installat
 RunAs = Annotated[
     str,
     typer.Option(
-        help="With --system: the user it runs as. [default: the data directory's owner, or "
-        f"{ACCOUNT} where there is none yet]",
+        help="With --system: the user it runs as; root must be named. [default: the data "
+        f"directory's owner, or {ACCOUNT} where there is none yet]",
         show_default=False,
     ),
 ]
@@ -232,8 +233,8 @@ def print_unit(
 
 
 def _unit(system: bool | None, run_as: str, name: str, data_dir: Path | None) -> Unit:
-    """The unit that is meant. Raises CliError for a user that there is not, or a folder that
-    cannot be seen."""
+    """The unit that is meant. Raises CliError for a user that there is not or whose the folder is
+    not, for root if nobody named it, or for a folder that cannot be seen."""
     beside = Path(sys.executable).with_name("shardhouse")
     program = (str(beside),) if beside.exists() else (sys.executable, "-m", "shardhouse.cli.main")
     if not _is_system(system):
@@ -246,7 +247,8 @@ def _unit(system: bool | None, run_as: str, name: str, data_dir: Path | None) ->
     try:
         if not named and not folder.exists():  # root has made no installation in its home
             folder = SYSTEM_DATA
-        user = run_as or (folder.owner() if folder.exists() else ACCOUNT)
+        owner = folder.owner() if folder.exists() else ""
+        user = run_as or owner or ACCOUNT
         pwd.getpwnam(user)
     except KeyError:
         raise CliError(
@@ -255,6 +257,16 @@ def _unit(system: bool | None, run_as: str, name: str, data_dir: Path | None) ->
         ) from None
     except OSError as error:
         raise CliError(f"{folder} cannot be read: {error.strerror}.") from None
+    if user == "root" and not run_as:
+        raise CliError(
+            f"{folder} is root's, so databases would run as root. If that is meant: --run-as root. "
+            f"If not, give it to a user: chown --recursive USER {shlex.quote(str(folder))}"
+        )
+    if owner not in ("", user):
+        raise CliError(
+            f"{folder} belongs to {owner}, so {user} cannot run it. Give it away: chown "
+            f"--recursive {user} {shlex.quote(str(folder))}"
+        )
     return Unit(name, folder, program, user=user)
 
 

@@ -102,6 +102,18 @@ def test_wrong_values_are_refused_in_the_settings_own_words(
     assert not (tmp_path / "data").exists()
 
 
+def test_root_leaves_nothing_in_the_folder_of_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 65534, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    done = run(tmp_path / "data")
+    assert done.exit_code == 1
+    assert f"sudo -H -u {tmp_path.owner()} shardhouse init --data-dir {tmp_path}" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_questions_are_asked_until_the_answer_can_be_used(tmp_path: Path) -> None:
     folder = tmp_path / "my data"
     typed = {

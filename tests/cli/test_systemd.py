@@ -163,6 +163,17 @@ def test_a_serve_that_runs_by_hand_is_in_the_way(program: Program, tmp_path: Pat
     assert not list(tmp_path.iterdir())
 
 
+def test_root_runs_it_only_if_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "owner", lambda folder: "root")
+    with pytest.raises(ShardhouseError, match="--run-as root"):
+        systemd._unit(True, "", "shardhouse", tmp_path)
+    assert systemd._unit(True, "root", "shardhouse", tmp_path).user == "root"
+    with pytest.raises(ShardhouseError, match="belongs to root, so nobody cannot"):
+        systemd._unit(True, "nobody", "shardhouse", tmp_path)
+    monkeypatch.setattr(Path, "owner", lambda folder: "nobody")
+    assert systemd._unit(True, "", "shardhouse", tmp_path).user == "nobody"
+
+
 def test_who_is_to_run_it_must_be_there_and_able_to(tmp_path: Path) -> None:
     with pytest.raises(ShardhouseError, match="useradd"):
         systemd._unit(True, "nobody-at-all", "shardhouse", tmp_path)
