@@ -141,7 +141,7 @@ def install(
     Databases run on when the service is stopped; `shardhouse down` ends them.
     """
     unit = _unit(system, run_as, name, data_dir)
-    _check_program(unit, Path(sys.executable).resolve())
+    _check_program(unit, Path(sys.executable))
     running = Installation(unit.data_dir).serve()
     if running is not None and not _is_active(unit):
         raise CliError(
@@ -285,17 +285,21 @@ def _installed(system: bool | None, name: str, data_dir: Path | None) -> Unit:
 
 
 def _check_program(unit: Unit, python: Path) -> None:
-    """Raises CliError where another user is to run a Python that lies in somebody's home."""
+    """Raises CliError where another user is to run a program, or a Python, that lies in somebody's
+    home. A virtual environment's Python is a link, so both ways count."""
     if not unit.system or unit.user == "root":
         return
     uid = pwd.getpwnam(unit.user).pw_uid
-    for folder in python.parents:
-        known = folder.stat()
-        if known.st_uid != uid and not known.st_mode & 0o001:
-            raise CliError(
-                f"The user {unit.user} cannot run {python}: {folder} is closed to others. Install "
-                "Shardhouse with a Python that all can run, for example in /opt/shardhouse."
-            )
+    program = Path(unit.program[0])
+    for file in dict.fromkeys((program, program.resolve(), python.resolve())):
+        for folder in file.parents:
+            known = folder.stat()
+            if known.st_uid != uid and not known.st_mode & 0o001:
+                raise CliError(
+                    f"The user {unit.user} cannot run {file}: {folder} is closed to others. "
+                    "Install Shardhouse, with a Python that all can run, where all can reach it: "
+                    "in /opt/shardhouse, for example."
+                )
 
 
 def _make_folder(unit: Unit) -> None:

@@ -179,5 +179,18 @@ def test_who_is_to_run_it_must_be_there_and_able_to(tmp_path: Path) -> None:
         systemd._unit(True, "nobody-at-all", "shardhouse", tmp_path)
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    with pytest.raises(ShardhouseError, match="is closed to others"):
-        systemd._check_program(Unit("x", tmp_path, PROGRAM, user="nobody"), closed / "python")
+    for program, python in (
+        (linked(closed / "python", Path("/bin/sh")), Path("/bin/sh")),
+        (Path("/bin/sh"), linked(tmp_path / "python", closed / "sh")),
+    ):
+        unit = Unit("x", tmp_path, (str(program),), user="nobody")
+        with pytest.raises(ShardhouseError, match=f"{closed} is closed to others"):
+            systemd._check_program(unit, python)
+    all_may = Unit("x", tmp_path, ("/bin/sh",), user="nobody")
+    systemd._check_program(all_may, Path("/bin/sh"))
+
+
+def linked(link: Path, to: Path) -> Path:
+    """A link, as the Python of a virtual environment is one."""
+    link.symlink_to(to)
+    return link
