@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,19 +55,21 @@ class Installation:
 
     def await_answers(self, child: subprocess.Popen[bytes] | None, seconds: float) -> None:
         """Return when both APIs answer. Raises CliError when `child` ends, or at the deadline."""
+        if self.comes_up(lambda: child is not None and child.poll() is not None, seconds):
+            return
+        problem = f"The APIs did not answer within {seconds:.0f} s."
+        if child is not None and child.returncode is not None:
+            problem = f"`shardhouse serve` ended with exit code {child.returncode}."
+        raise CliError(f"{problem} The end of {self.log_file}:\n{self._log_tail()}")
+
+    def comes_up(self, ended: Callable[[], bool], seconds: float) -> bool:
+        """Whether both APIs answer within that time, and before the service has `ended`."""
         deadline = time.monotonic() + seconds
         while not self.answers():
-            if child is not None and child.poll() is not None:
-                raise CliError(
-                    f"`shardhouse serve` ended with exit code {child.returncode}. The end of "
-                    f"{self.log_file}:\n{self._log_tail()}"
-                )
-            if time.monotonic() > deadline:
-                raise CliError(
-                    f"The APIs did not answer within {seconds:.0f} s. The end of "
-                    f"{self.log_file}:\n{self._log_tail()}"
-                )
+            if ended() or time.monotonic() > deadline:
+                return False
             time.sleep(_INTERVAL)
+        return True
 
     def answers(self) -> bool:
         """Whether `serve` runs and both APIs answer at the addresses it wrote down. Nothing is

@@ -22,6 +22,7 @@ from shardhouse.cli.output import CliError
 SYSTEM_DATA = Path("/var/lib/shardhouse")
 SYSTEM_UNITS = Path("/etc/systemd/system")
 ACCOUNT = "shardhouse"
+START_SECONDS = 60.0
 VARIABLES = "shardhouse.env"
 """File of variables in the data directory that the service gets, if it is there."""
 
@@ -73,6 +74,15 @@ class Unit:
         """The command that reaches its manager."""
         return ["systemctl"] if self.system else ["systemctl", "--user"]
 
+    @property
+    def _place(self) -> str:
+        """How its command ends."""
+        return f" --data-dir {_argument(str(self.data_dir))}"
+
+    def may_be_written(self) -> bool:
+        """Whether there is no such file yet, or one for the same folder. Raises OSError."""
+        return not self.file.exists() or f"{self._place}\n" in self.file.read_text()
+
     def text(self) -> str:
         """The unit.
 
@@ -81,7 +91,7 @@ class Unit:
         """
         from shardhouse.open_files import ENOUGH
 
-        words = (*self.program, "serve", "--data-dir", str(self.data_dir))
+        words = (*self.program, "serve")
         online = ["Wants=network-online.target", "After=network-online.target"]
         lines = [
             "# Written by `shardhouse service install`.",
@@ -93,7 +103,7 @@ class Unit:
             "",
             "[Service]",
             "Type=exec",
-            f"ExecStart={' '.join(_quoted(word).replace('$', '$$') for word in words)}",
+            f"ExecStart={' '.join(map(_argument, words))}{self._place}",
             f"EnvironmentFile=-{_escaped(str(self.data_dir / VARIABLES))}",
             *([f"Environment={_quoted(f'XDG_CACHE_HOME={self.cache}')}"] if self.cache else []),
             "Restart=on-failure",
@@ -150,11 +160,16 @@ def install(
         )
     _note_variables(unit)
     try:
+        if not unit.may_be_written():
+            raise CliError(
+                f"{unit.file} is there already, for another data directory than {unit.data_dir}. "
+                "Give this one a name of its own with --name."
+            )
         _make_folder(unit)
         unit.file.parent.mkdir(parents=True, exist_ok=True)
         unit.file.write_text(unit.text())
     except OSError as error:
-        raise CliError(f"{error.filename} cannot be written: {error.strerror}.") from None
+        raise _refused(error) from None
     output.note(f"{unit.file} is written.")
     reason = _systemctl(unit, "daemon-reload")
     enable = ["enable", "--now", unit.file.name]
@@ -163,10 +178,9 @@ def install(
         output.note(f"Where it runs: {_words(unit, 'daemon-reload')} && {_words(unit, *enable)}")
     elif reason := _systemctl(unit, *enable):
         raise CliError(f"`{_words(unit, *enable)}` failed: {reason}")
-    active = _is_active(unit)
-    if active:
-        log = "journalctl -u" if unit.system else "journalctl --user -u"
-        output.note(f"{unit.file.name} is active. Its log: {log} {unit.name}")
+    else:
+        _await_answers(unit)
+        output.note(f"{unit.file.name} is active and answers. Its log: {_log(unit)}")
     if unit.data_dir != credentials.resolve(None):
         output.note(f"Commands find it by {credentials.DATA_DIR_VARIABLE}={unit.data_dir}.")
     if running is not None:
@@ -176,31 +190,33 @@ def install(
             "Without `loginctl enable-linger`, the service and its databases end when you log out."
         )
     if json:
-        output.print_json({"unit": str(unit.file), "active": active})
+        output.print_json({"unit": str(unit.file), "active": not reason})
 
 
 @app.command()
-def uninstall(
-    system: System = None, name: Name = ACCOUNT, data_dir: DataDir = None, json: Json = False
-) -> None:
+def uninstall(system: System = None, name: Name = ACCOUNT, json: Json = False) -> None:
     """Stop the service and remove its unit. Databases run on; `shardhouse down` ends them."""
-    unit = _installed(system, name, data_dir)
-    if reason := _systemctl(unit, "disable", "--now", unit.file.name):
-        output.note(f"`{_words(unit, 'disable', '--now', unit.file.name)}` failed: {reason}")
-    unit.file.unlink()
+    unit = _installed(system, name)
+    disable = ["disable", "--now", unit.file.name]
+    if reason := _systemctl(unit, "daemon-reload"):
+        output.note(f"systemd does not answer here: {reason}")
+    elif reason := _systemctl(unit, *disable):
+        raise CliError(f"`{_words(unit, *disable)}` failed: {reason}")
+    try:
+        unit.file.unlink()
+    except OSError as error:
+        raise _refused(error) from None
     _systemctl(unit, "daemon-reload")
     output.done(f"{unit.file} is removed.", {"unit": str(unit.file)}, json)
 
 
 @app.command()
-def status(
-    system: System = None, name: Name = ACCOUNT, data_dir: DataDir = None, json: Json = False
-) -> None:
+def status(system: System = None, name: Name = ACCOUNT, json: Json = False) -> None:
     """Show the unit, and whether it runs and will be started again; exit code 1 if it does not run.
 
     `shardhouse status` shows what the service itself says.
     """
-    unit = _installed(system, name, data_dir)
+    unit = _installed(system, name)
     facts = {
         "unit": str(unit.file),
         "active": _said(unit, "is-active"),
@@ -274,11 +290,11 @@ def _is_system(given: bool | None) -> bool:
     return os.geteuid() == 0 if given is None else given
 
 
-def _installed(system: bool | None, name: str, data_dir: Path | None) -> Unit:
-    """A unit that was installed; raises CliError where there is none of that name. Its program and
-    its user do not matter any more."""
+def _installed(system: bool | None, name: str) -> Unit:
+    """A unit that was installed; raises CliError where there is none of that name. Its folder, its
+    program and its user do not matter any more."""
     user = "root" if _is_system(system) else ""
-    unit = Unit(name, credentials.resolve(data_dir), (), user=user)
+    unit = Unit(name, Path(), (), user=user)
     if not unit.file.exists():
         raise CliError(f"There is no {unit.file}; `shardhouse service install` writes it.")
     return unit
@@ -302,6 +318,10 @@ def _check_program(unit: Unit, python: Path) -> None:
                 )
 
 
+def _refused(error: OSError) -> CliError:
+    return CliError(f"{error.filename} cannot be changed: {error.strerror}.")
+
+
 def _make_folder(unit: Unit) -> None:
     if not unit.data_dir.exists():
         unit.data_dir.mkdir(parents=True, mode=0o700)
@@ -315,7 +335,8 @@ def _note_variables(unit: Unit) -> None:
     if names := sorted(ours - {credentials.DATA_DIR_VARIABLE}):
         output.note(
             f"The service does not get {', '.join(names)} of this shell: set them in "
-            f"{unit.data_dir / VARIABLES}, or in shardhouse.toml."
+            f"{unit.data_dir / VARIABLES} (chmod 600, for it may hold secrets), or in "
+            "shardhouse.toml."
         )
 
 
@@ -324,8 +345,23 @@ def _systemctl(unit: Unit, *words: str) -> str:
     done = _run([*unit.systemctl, *words])
     if done is None:
         return "there is no systemctl"
-    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    return lines[-1] if done.returncode else ""
+    return (done.stderr.strip() or f"exit code {done.returncode}") if done.returncode else ""
+
+
+def _await_answers(unit: Unit) -> None:
+    """The service answers. Raises CliError where it fails: that systemd has begun its program says
+    little."""
+    installation = Installation(unit.data_dir)
+    if not installation.comes_up(lambda: _said(unit, "is-active") == "failed", START_SECONDS):
+        raise CliError(
+            f"{unit.file.name} is {_said(unit, 'is-active')} and does not answer. Its log says "
+            f"why: {_log(unit)}"
+        )
+
+
+def _log(unit: Unit) -> str:
+    """The command that shows its log."""
+    return f"journalctl {'-u' if unit.system else '--user -u'} {unit.name}"
 
 
 def _said(unit: Unit, word: str) -> str:
@@ -355,6 +391,11 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str] | None:
 
 def _words(unit: Unit, *words: str) -> str:
     return " ".join([*unit.systemctl, *words])
+
+
+def _argument(word: str) -> str:
+    """A word of a unit's command, where `$` begins a variable."""
+    return _quoted(word).replace("$", "$$")
 
 
 def _quoted(word: str) -> str:

@@ -21,7 +21,7 @@ echo "$*" >> "{log}"
 case "$*" in
   *is-active*) echo {active};;
   *is-enabled*) echo enabled;;
-  *{failing}*) echo "it is not to be" >&2; exit 1;;
+  *{failing}*) echo "it is not to be" >&2; echo "See the manual." >&2; exit 1;;
 esac
 """
 
@@ -119,9 +119,10 @@ def test_without_systemd_it_is_written_and_said_what_to_run(tmp_path: Path, conf
     assert "service install" in done.stderr
 
 
-def test_systemd_is_told(tmp_path: Path, config: Path) -> None:
+def test_systemd_is_told(program: Program, tmp_path: Path, config: Path) -> None:
+    """The service is there already, as if systemd had started it."""
     log = replace_systemctl(tmp_path)
-    done = run("install", "--name", "second", "--data-dir", str(tmp_path / "data"), "--json")
+    done = run("install", "--name", "second", "--data-dir", str(program.data_dir), "--json")
     assert json.loads(done.stdout) == {"unit": str(config / "second.service"), "active": True}
     assert "journalctl --user -u second" in done.stderr
     shown = run("status", "--name", "second", "--json")
@@ -137,16 +138,64 @@ def test_systemd_is_told(tmp_path: Path, config: Path) -> None:
     assert told == [
         "--user daemon-reload",
         "--user enable --now second.service",
+        "--user daemon-reload",
         "--user disable --now second.service",
         "--user daemon-reload",
     ]
+
+
+def test_a_service_that_fails_is_an_error(tmp_path: Path, config: Path) -> None:
+    replace_systemctl(tmp_path, active="failed")
+    done = run("install", "--data-dir", str(tmp_path / "data"))
+    assert done.exit_code == 1
+    told = " ".join(done.stderr.split())
+    assert "shardhouse.service is failed and does not answer" in told
+    assert "journalctl --user -u shardhouse" in told
+
+
+def test_the_unit_of_another_folder_stays(tmp_path: Path, config: Path) -> None:
+    first, second = str(tmp_path / "first $1"), str(tmp_path / "second")
+    assert run("install", "--data-dir", first).exit_code == 0
+    written = (config / "shardhouse.service").read_text()
+    done = run("install", "--data-dir", second)
+    assert done.exit_code == 1
+    assert "--name" in done.stderr
+    assert (config / "shardhouse.service").read_text() == written
+    assert run("install", "--data-dir", first).exit_code == 0
+    assert run("install", "--data-dir", second, "--name", "second").exit_code == 0
+
+
+def test_files_that_cannot_be_written_or_removed(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.parent.mkdir(parents=True)
+    config.write_text("in the way")
+    done = run("install", "--data-dir", str(tmp_path / "data"))
+    assert (done.exit_code, type(done.exception)) == (1, SystemExit)
+    assert "cannot be changed" in done.stderr
+    config.unlink()
+    run("install", "--data-dir", str(tmp_path / "data"))
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    done = run("uninstall")
+    assert (done.exit_code, type(done.exception)) == (1, SystemExit)
+    assert "cannot be changed: Permission denied" in " ".join(done.stderr.split())
 
 
 def test_what_systemd_refuses_is_an_error(tmp_path: Path, config: Path) -> None:
     replace_systemctl(tmp_path, failing="enable", active="inactive")
     done = run("install", "--data-dir", str(tmp_path / "data"))
     assert done.exit_code == 1
-    assert "enable --now shardhouse.service` failed: it is not to be" in done.stderr
+    told = "--now shardhouse.service` failed: it is not to be\nSee the manual.\n"
+    assert f"enable {told}" in done.stderr
+    replace_systemctl(tmp_path, failing="disable")
+    done = run("uninstall")
+    assert done.exit_code == 1
+    assert f"disable {told}" in done.stderr
+    assert (config / "shardhouse.service").exists()
 
 
 def test_variables_of_the_shell_are_named(
