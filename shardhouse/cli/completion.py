@@ -4,6 +4,7 @@ Pressing a key must never show an error or wait long: without a service there ar
 """
 
 import io
+import re
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, suppress
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ SECONDS = 2.0
 """How long an API may take to answer."""
 MOST = 100
 """Of instances, backups and jobs: the newest ones, which one request brings."""
+_HARMFUL = re.compile(r"[^\w .,:@/+-]")
 _JOBS_SINCE = timedelta(days=7)
 
 
@@ -65,8 +67,17 @@ def _ask(context: typer.Context, find: Found, incomplete: str) -> list[Candidate
         redirect_stderr(io.StringIO()),
         connect(context.params.get("data_dir"), SECONDS) as client,
     ):
-        return list(find(client, incomplete))
+        return [_harmless(one) for one in find(client, incomplete)]
     return []
+
+
+def _harmless(found: Candidate) -> Candidate:
+    """The same in characters that no shell takes for more than text, nor Rich, which typer gives
+    descriptions to: names are free text of other people. Without its name it is offered by id."""
+    name, about = found.name, found.about
+    if _HARMFUL.search(name):
+        name, about = found.id, f"{name} {about}"
+    return Candidate(found.id, name, _HARMFUL.sub("", about))
 
 
 def instances(client: "Client", incomplete: str) -> Iterable[Candidate]:

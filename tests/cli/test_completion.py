@@ -5,11 +5,15 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import httpx
 import pytest
 
+from shardhouse.cli import completion
 from tests.cli.conftest import NAME
 from tests.cli.program import Program
 
@@ -61,6 +65,28 @@ def test_who_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
         place = {"iam_endpoint": f"http://127.0.0.1:{mute.getsockname()[1]}"}
         (tmp_path / "admin.json").write_text(json.dumps(dict.fromkeys(names, "x") | place))
         assert offered(tmp_path, "shardhouse iam user show ") == []
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_what_others_write_is_text_for_every_shell(program: Program, shell: str) -> None:
+    free = "$(touch made) `x` [/x] it's"
+    known = program.json("iam", "project", "create", "local_free", "--description", free)
+    try:
+        (line,) = offered(program.data_dir, "shardhouse iam project show local_f", shell)
+        assert "touch made x /x its" in line
+        assert not set("$`[") & set(line)
+    finally:
+        program.ok("iam", "project", "delete", known["id"], "--yes")
+
+
+def test_a_name_that_a_shell_would_change_is_offered_by_its_id(
+    fake_apis: Callable[[Any], None],
+) -> None:
+    names = {"u1": "bob", "u2": "$(x) [/b]"}
+    users = [{"id": id, "name": name, "description": "it"} for id, name in names.items()]
+    fake_apis(lambda request: httpx.Response(200, json={"users": users, "links": {}}))
+    found = completion.names(completion.users)(Mock(params={}), "")
+    assert found == [("bob", "it"), ("u2", "x /b it")]
 
 
 def test_names_are_offered(program: Program, instance: dict[str, Any]) -> None:
