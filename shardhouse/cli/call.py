@@ -127,7 +127,7 @@ def _command(name: str, call: "Call") -> Any:
 
 
 def _made(name: str, call: "Call", run: Callable[..., None]) -> Any:
-    made = typer.Typer(add_completion=False)
+    made = typer.Typer(add_completion=False, rich_markup_mode="markdown")
     made.command(
         name, help=f"{call.summary}\n\n{call.method} {call.path}", short_help=call.summary
     )(run)

@@ -44,6 +44,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # plain "rich" drops what is in brackets: defaults
     pretty_exceptions_enable=False,  # a bug in `serve` goes to a log, and locals hold passwords
     help="A self-hosted Document Database Service.",
 )

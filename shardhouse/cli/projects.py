@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Projects of the domain.")
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="<region>_<name>, as clouds name projects.")],
+    name: Annotated[str, typer.Argument(help="`<region>_<name>`, as clouds name projects.")],
     description: Annotated[str, typer.Option(help="What the project is for.")] = "",
     data_dir: DataDir = None,
     json: Json = False,

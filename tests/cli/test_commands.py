@@ -252,3 +252,23 @@ def test_jobs_of_several_instances_are_all_followed(fake_apis: Callable[[Any], N
     done = CliRunner().invoke(commands.app, [*words, "--json"])
     assert [job["id"] for job in json.loads(done.stdout)] == ["a", "b"]
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "name", [*sorted(HAND_MADE.keys() - {"router"}), "call update-instance-name"]
+)
+def test_help_shows_all_that_is_written(name: str) -> None:
+    command = ALL[name]
+    words = [*name.split(), "--help"]
+    done = CliRunner().invoke(commands.app, words, env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+    shown = letters(done.output)
+    helps = [one.help for one in command.params if getattr(one, "help", None)]
+    missing = [one for one in (command.help, *helps) if letters(one) not in shown]
+    assert not missing
+    if "--data-dir" in options(command):
+        assert letters("SHARDHOUSE_DATA_DIR; default: ~/.local/share/shardhouse") in shown
+
+
+def letters(text: str) -> str:
+    """A text whatever is around and between its words."""
+    return re.sub(r"[\W_]", "", text)
