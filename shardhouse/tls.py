@@ -29,8 +29,8 @@ def server_context(settings: Settings) -> ssl.SSLContext | None:
         raise SettingsError(
             f"{missing}: it is needed too; tls_certificate and tls_key go together."
         )
-    _readable("tls_certificate", certificate)
-    _readable("tls_key", key)
+    readable("tls_certificate", certificate)
+    readable("tls_key", key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     try:
@@ -71,7 +71,8 @@ def _encrypted() -> NoReturn:
     raise _EncryptedError
 
 
-def _readable(setting: str, path: Path) -> None:
+def readable(setting: str, path: Path) -> None:
+    """Raises SettingsError where the file that the setting names cannot be read."""
     try:
         path.read_bytes()
     except OSError as error:
@@ -79,7 +80,7 @@ def _readable(setting: str, path: Path) -> None:
 
 
 def _check_authority(path: Path) -> None:
-    _readable("tls_authority", path)
+    readable("tls_authority", path)
     try:
         x509.load_pem_x509_certificates(path.read_bytes())
     except ValueError:

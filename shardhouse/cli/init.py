@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ from shardhouse.cli import credentials, doctor, engines, output, passwords, sett
 from shardhouse.cli.options import DataDir, Json, Yes
 from shardhouse.cli.output import CliError
 from shardhouse.doctor.check import Check
-from shardhouse.errors import SettingsError, ShardhouseError
+from shardhouse.errors import ShardhouseError
 
 if TYPE_CHECKING:
     from shardhouse.settings import Settings
@@ -123,6 +123,7 @@ def init(
     if asks:
         settings = _ask(folder, settings, answers)
         builds = builds or _builds()
+    _check(settings, QUESTIONS)
     before = settings_file.write(file, _values(settings, present, answers), OFFERED)
     output.note(f"{file} is written." + (f" The one before is {before}." if before else ""))
     for name in builds or [DEFAULT_BUILD]:
@@ -202,12 +203,26 @@ def _answer(folder: Path, settings: "Settings", answers: dict[str, Any], name: s
         typed = typer.prompt(name, default=shown, show_default=bool(shown), err=True).strip()
         answer = {name: typed} if typed else {}
         try:
-            settings = _load(folder, answers | answer)
-        except SettingsError as error:
+            found = _load(folder, answers | answer)
+            _check(found, [name])
+        except ShardhouseError as error:
             output.note(error.message.splitlines()[-1].strip())
         else:
             answers |= answer
-            return settings
+            return found
+
+
+def _check(settings: "Settings", names: Collection[str]) -> None:
+    """Raises ShardhouseError for what `serve` would refuse of these settings."""
+    from shardhouse import tls
+    from shardhouse.nodes.local.addresses import NodeNetwork
+
+    if "node_network" in names:
+        NodeNetwork(settings.node_network, str(settings.data_dir))
+    if "tls_certificate" in names and settings.tls_certificate is not None:
+        tls.readable("tls_certificate", settings.tls_certificate)
+    if not {"tls_key", "tls_authority"}.isdisjoint(names):
+        tls.server_context(settings)
 
 
 def _about(name: str) -> str:

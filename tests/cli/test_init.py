@@ -91,6 +91,10 @@ def test_a_file_stays_unless_it_is_forced_and_then_what_nobody_names(tmp_path: P
         (("--port", "x"), "port: Input should be a valid integer"),
         (("--dialect", "x"), "dialect: Input should be 'otc' or 'huawei'"),
         (("--backup-url", "ftp://x"), "backup.url: Value error, file:///<folder>"),
+        (("--node-network", "nonsense"), "node_network must name IPv4 networks"),
+        (("--tls-certificate", "/nope.pem"), "tls_certificate: /nope.pem cannot be read"),
+        (("--tls-certificate", __file__), "tls_key: it is needed too"),
+        (("--tls-authority", __file__), "holds no certificate"),
     ],
 )
 def test_wrong_values_are_refused_in_the_settings_own_words(
@@ -121,9 +125,9 @@ def test_questions_are_asked_until_the_answer_can_be_used(tmp_path: Path) -> Non
         "host": "",
         "port": "70000\n0",
         "iam_port": "0",
-        "tls_certificate": "",
+        "tls_certificate": "/nope.pem\n",
         "dialect": "huawei",
-        "node_network": "",
+        "node_network": "nonsense\n127.65.0.0/16",
         "node_domain": "not a domain\nDB.example.com",
         "memory_scale": "",
         "backup.url": (tmp_path / "backups").as_uri(),
@@ -145,11 +149,14 @@ def test_questions_are_asked_until_the_answer_can_be_used(tmp_path: Path) -> Non
     asked = [said.index(f"\n{name}") for name in typed if name != "Data directory"]
     assert asked == sorted(asked)
     assert "port: Input should be less than or equal to 65535" in said
+    assert "node_network must name IPv4 networks" in said
+    assert "tls_certificate: /nope.pem cannot be read" in said
     assert "node_domain: Value error, a DNS domain" in said
     assert content(folder) == {
         "port": 0,
         "iam_port": 0,
         "dialect": "huawei",
+        "node_network": ["127.65.0.0/16"],
         "node_domain": "db.example.com",
         "backup": {"url": typed["backup.url"]},
     }
