@@ -17,10 +17,11 @@ from shardhouse.doctor.check import Check
 from shardhouse.errors import ShardhouseError
 
 if TYPE_CHECKING:
+    from psutil import Process
+
     from shardhouse.settings import Settings
 
 SECRET = "backup.secret_key"  # noqa: S105 - a setting's name
-SECRET_VARIABLE = "SHARDHOUSE_BACKUP__SECRET_KEY"  # noqa: S105 - a variable's name
 #: What is asked for, each with the setting that must have a value for it to matter, if any.
 QUESTIONS: Mapping[str, str] = {
     "host": "",
@@ -110,7 +111,7 @@ def init(
         "backup.endpoint": backup_endpoint,
         "backup.region": backup_region,
         "backup.access_key": backup_access_key,
-        SECRET: passwords.given(backup_secret_stdin, SECRET_VARIABLE),
+        SECRET: passwords.given(backup_secret_stdin, _variable(SECRET)),
     }
     answers: dict[str, Any] = {name: text for name, text in given.items() if text is not None}
     asks = sys.stdin.isatty() and not yes and not json
@@ -126,11 +127,14 @@ def init(
     _check(settings, QUESTIONS)
     before = settings_file.write(file, _values(settings, present, answers), OFFERED)
     output.note(f"{file} is written." + (f" The one before is {before}." if before else ""))
+    held = _load(folder, {})
+    for name in answers:
+        if _value(held, name) != _value(settings, name):
+            output.note(f"{_variable(name)} is set and takes precedence over {name} in this file.")
     for name in builds or [DEFAULT_BUILD]:
         _unpack(folder, name)
-    found = list(checks.everything(_load(folder, {})))
-    running = Installation(folder).serve() is not None
-    _end(file, found, _next(folder, running=running), json=json)
+    running = Installation(folder).serve()
+    _end(file, list(checks.everything(held)), folder, running, json=json)
 
 
 def _folder(given: Path | None) -> Path:
@@ -269,6 +273,11 @@ def _value(settings: "Settings", name: str) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def _variable(name: str) -> str:
+    """The variable that sets the same."""
+    return f"SHARDHOUSE_{name.upper().replace('.', '__')}"
+
+
 def _values(
     settings: "Settings", present: Mapping[str, Any], answers: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -294,19 +303,27 @@ def _unpack(folder: Path, name: str) -> None:
         output.note(f"MongoDB {engine.version} is in {engine.mongod.parent.parent}")
 
 
-def _next(folder: Path, *, running: bool) -> list[str]:
-    """Commands that come next."""
+def _end(
+    file: Path, found: list[Check], folder: Path, running: "Process | None", *, json: bool
+) -> None:
+    """Say what was found, and the commands that come next, in their order; `running` is a `serve`
+    of before. Exit code 1 if a check fails."""
     named = "" if folder == credentials.resolve(None) else f" --data-dir {shlex.quote(str(folder))}"
-    verbs = ("open",) if running else ("serve", "service install", "open")
-    return [f"shardhouse {verb}{named}" for verb in verbs]
-
-
-def _end(file: Path, found: list[Check], commands: list[str], *, json: bool) -> None:
+    verbs = ("up", "open") if running is None else ("down", "up", "open")
+    commands = [f"shardhouse {verb}{named}" for verb in verbs]
     if json:
         checks = [asdict(check) for check in found]
         output.print_json({"file": str(file), "checks": checks, "next": commands})
     else:
         doctor.show(found)
         output.note("\nNext: " + "\n      ".join(commands))
+        install = "service install" + (" --run-as root" if os.geteuid() == 0 else "")
+        if running is None:
+            output.note(f"Instead of `up`, as a service of systemd: shardhouse {install}{named}")
+        else:
+            output.note(
+                f"`serve` runs, pid {running.pid}, with the settings of its start. `down` stops its "
+                "databases too, until it is up again; of a service, `systemctl restart` does not."
+            )
     if any(check.verdict == "fail" for check in found):
         raise typer.Exit(1)

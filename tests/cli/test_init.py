@@ -16,7 +16,7 @@ from shardhouse.cli import settings_file
 from shardhouse.cli.commands import app
 from shardhouse.cli.init import OFFERED
 from shardhouse.settings import load
-from tests.cli.program import PROGRAM
+from tests.cli.program import PROGRAM, Program
 
 PORTS = ("--port", "0", "--iam-port", "0")
 
@@ -67,9 +67,7 @@ def test_options_are_written_and_defaults_left_out(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert "hidden" not in done.output
     assert {"Python", "MongoDB", "Data directory"} <= {check["name"] for check in told["checks"]}
-    assert told["next"] == [
-        f"shardhouse {one} --data-dir {folder}" for one in ("serve", "service install", "open")
-    ]
+    assert told["next"] == [f"shardhouse {one} --data-dir {folder}" for one in ("up", "open")]
     assert load(data_dir=folder).backup.url == "s3://bucket/folder"
 
 
@@ -104,6 +102,31 @@ def test_wrong_values_are_refused_in_the_settings_own_words(
     assert done.exit_code == 1
     assert problem in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_variables_that_win_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHARDHOUSE_HOST", "127.0.0.2")
+    monkeypatch.setenv("SHARDHOUSE_BACKUP__REGION", "north")
+    monkeypatch.setenv("SHARDHOUSE_DIALECT", "huawei")
+    done = run(
+        *(tmp_path, *PORTS, "--host", "127.0.0.3", "--dialect", "huawei"),
+        *("--backup-url", tmp_path.as_uri(), "--backup-region", "south"),
+    )
+    assert content(tmp_path)["host"] == "127.0.0.3"
+    winning = [line.split()[0] for line in done.stderr.splitlines() if "precedence" in line]
+    assert winning == ["SHARDHOUSE_HOST", "SHARDHOUSE_BACKUP__REGION"]
+
+
+def test_what_runs_is_to_be_started_anew(program: Program) -> None:
+    file = program.data_dir / "shardhouse.toml"
+    try:
+        words = ("--data-dir", str(program.data_dir), "--engine", "none", "--yes")
+        told = program.run("init", *words, "--memory-scale", "0.1")
+    finally:
+        file.unlink()
+    after = told.stderr.partition("Next: ")[2]
+    assert [line.split()[1] for line in after.splitlines()[:3]] == ["down", "up", "open"]
+    assert f"runs, pid {program.json('status')['serve_pid']}" in after
 
 
 def test_root_leaves_nothing_in_the_folder_of_another_user(
@@ -160,5 +183,6 @@ def test_questions_are_asked_until_the_answer_can_be_used(tmp_path: Path) -> Non
         "node_domain": "db.example.com",
         "backup": {"url": typed["backup.url"]},
     }
-    assert f"shardhouse serve --data-dir '{folder}'" in said
+    assert f"shardhouse up --data-dir '{folder}'" in said
+    assert "shardhouse service install" in said
     assert "Python" in shown
