@@ -111,7 +111,7 @@ def init(
         "backup.endpoint": backup_endpoint,
         "backup.region": backup_region,
         "backup.access_key": backup_access_key,
-        SECRET: passwords.given(backup_secret_stdin, _variable(SECRET)),
+        SECRET: passwords.given(backup_secret_stdin, _variable(SECRET), "--backup-secret-stdin"),
     }
     answers: dict[str, Any] = {name: text for name, text in given.items() if text is not None}
     asks = sys.stdin.isatty() and not yes and not json
@@ -251,7 +251,7 @@ def _builds() -> list[str]:
 
     versions = ", ".join(build.version for build in known.KNOWN)
     output.note(
-        f"\nMongoDB builds to unpack: {versions}, or folders; under the SSPL, see README.md."
+        f"\nMongoDB builds to unpack: {versions}, or folders; under the SSPL, see docs/mongodb.md."
     )
     typed = typer.prompt("builds", default=DEFAULT_BUILD, err=True)
     return [name.strip() for name in typed.split(",") if name.strip()]
@@ -322,8 +322,8 @@ def _end(
             output.note(f"Instead of `up`, as a service of systemd: shardhouse {install}{named}")
         else:
             output.note(
-                f"`serve` runs, pid {running.pid}, with the settings of its start. `down` stops its "
-                "databases too, until it is up again; of a service, `systemctl restart` does not."
+                f"`serve` runs, pid {running.pid}, with the settings of its start. `down` stops "
+                "its databases too, until it is up; `systemctl restart` of a service does not."
             )
     if any(check.verdict == "fail" for check in found):
         raise typer.Exit(1)

@@ -11,12 +11,13 @@ INSTANCE = "SHARDHOUSE_INSTANCE_PASSWORD"
 USER = "SHARDHOUSE_USER_PASSWORD"
 
 
-def given(stdin: bool, variable: str) -> str | None:
-    """The first line of standard input if `stdin`, else the variable's value, if it has one."""
+def given(stdin: bool, variable: str, option: str = "--password-stdin") -> str | None:
+    """The first line of standard input if `stdin`, which `option` says, else the variable's value,
+    if it has one."""
     if stdin:
         line = sys.stdin.readline().rstrip("\r\n")
         if not line:
-            raise CliError("--password-stdin: standard input is empty, a password is expected.")
+            raise CliError(f"{option}: standard input is empty, a line is expected.")
         return line
     return os.environ.get(variable) or None
 

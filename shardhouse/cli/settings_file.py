@@ -1,10 +1,10 @@
 """`shardhouse.toml`, read and written: with what each setting is for, and for our user alone."""
 
 import json
-import re
 import textwrap
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ from shardhouse.cli.output import CliError
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-_HEAD = "# Settings of Shardhouse; README.md has all of them. Options and SHARDHOUSE_* go before.\n"
+_HEAD = """# Settings of Shardhouse; docs/settings.md has all of them.
+# Options and SHARDHOUSE_* variables take precedence over this file.
+"""
 _WIDTH = 96
-#: References within README.md.
-_LINK = re.compile(r" \(\[\w+\]\([^)]*\)\)")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -35,7 +35,8 @@ def write(path: Path, values: Mapping[str, Any], offered: Collection[str]) -> Pa
     settings in `offered`, those without a value are shown as comments. Raises CliError."""
     from shardhouse.nodes.local import folders
 
-    before = path.with_name(f"{path.name}.old")
+    olds = (path.with_name(f"{path.name}.old-{number}") for number in count(1))
+    before = next(old for old in olds if not old.exists())
     kept = path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -75,7 +76,7 @@ def text(values: Mapping[str, Any], offered: Collection[str]) -> str:
 
 def plain(description: str | None) -> str:
     """What a setting is for, without Markdown."""
-    return _LINK.sub("", description or "").replace("`", "")
+    return (description or "").replace("`", "")
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,16 @@ def test_a_file_stays_unless_it_is_forced_and_then_what_nobody_names(tmp_path: P
     run(tmp_path, "--port", "0", "--force")
     wanted = {"region": "north", "port": 0, "iam_port": 0, "quotas": {"single": 3}}
     assert content(tmp_path) == wanted | {"backup": {}}
-    assert (tmp_path / "shardhouse.toml.old").read_text() == first
+    second = file.read_text()
+    run(tmp_path, "--port", "2", "--force")
+    assert (tmp_path / "shardhouse.toml.old-1").read_text() == first
+    assert (tmp_path / "shardhouse.toml.old-2").read_text() == second
+
+
+def test_an_empty_input_is_told_by_the_option_that_reads_it(tmp_path: Path) -> None:
+    done = run(tmp_path / "data", "--backup-secret-stdin")
+    assert done.exit_code == 1
+    assert "--backup-secret-stdin: standard input is empty" in done.stderr
 
 
 @pytest.mark.parametrize(
