@@ -77,7 +77,11 @@ class _Parent:
         with self._lock:
             requests.write(json.dumps(question).encode() + b"\n")
             requests.flush()
-            return json.loads(answers.readline())
+            answer = answers.readline()
+        if not answer:
+            code = self._process.wait()
+            raise RuntimeError(f"The process that forks ended, exit code {code}; see its output.")
+        return json.loads(answer)
 
 
 @cache
@@ -87,19 +91,29 @@ def _parent() -> _Parent:
 
 def _serve() -> dict[str, Any] | None:
     """Answer questions until there are no more: None. In a child: what it shall run."""
+    codes: dict[int, int] = {}  # the kernel tells each once, and two threads may ask
     for line in sys.stdin.buffer:
         question = json.loads(line)
         answer: int | None
         if "pid" in question:
-            pid, status = os.waitpid(question["pid"], os.WNOHANG)
-            answer = os.waitstatus_to_exitcode(status) if pid else None
+            answer = _code(question["pid"], codes)
         else:
             answer = os.fork()
             if answer == 0:
                 return question
+            codes.pop(answer, None)
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     return None
+
+
+def _code(pid: int, codes: dict[int, int]) -> int | None:
+    """A child's exit code; None while it runs."""
+    if pid not in codes:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            codes[pid] = os.waitstatus_to_exitcode(status)
+    return codes.get(pid)
 
 
 def _become(wanted: Mapping[str, Any]) -> None:
