@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 PAGE = 100
 TIMEOUT = 60.0
+_REVOKE_SECONDS = 2.0
 _UPLOAD = httpx.Timeout(TIMEOUT, read=600.0)
 """The answer to an upload comes when all of it is stored."""
 _LOOPBACK = ("127.", "localhost", "::1")
 
 
 class Client:
-    """IAM and DDS, as one user in one project."""
+    """IAM and DDS, as one user in one project. As a context manager it ends its own login."""
 
     def __init__(
         self,
@@ -56,6 +57,10 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._given_login is None and "login" in self.__dict__:
+            self._http.timeout = _REVOKE_SECONDS
+            with suppress(ClientError):  # it ends by itself, later
+                self.revoke(self._token)
         self._http.close()
 
     @property

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from shardhouse.cli import directory
 from shardhouse.cli.credentials import from_admin_file
 from shardhouse.client.api import Client
+from shardhouse.client.errors import RefusalError
 from shardhouse.console import session
 from shardhouse.console.codes import MOST, SECONDS, Codes
 from tests.console.conftest import Visitor, alerts
@@ -105,3 +107,33 @@ def test_codes_are_good_for_a_minute_and_few_are_kept() -> None:
     assert codes.meant(last) is None
     assert codes.spend(last) is None
     assert codes.spend("") is None
+
+
+def test_a_command_s_login_ends_with_it_but_not_what_it_was_given_or_gave(
+    installation: Installation, stranger: Visitor
+) -> None:
+    known = from_admin_file(installation.admin, installation.data_dir)
+    with Client(known) as command:
+        link = command.console_link()
+        with Client(known, login=command.login) as helper:
+            assert helper.dds("GET", "instances", params={"limit": "1"})
+        assert command.dds("GET", "instances", params={"limit": "1"})
+    with Client(known, login=command.login) as late, pytest.raises(RefusalError) as error:
+        late.iam("GET", "v3/auth/projects")
+    assert error.value.status == 401
+    assert follow(stranger, link, **OPENED).url.path == "/console/instances"
+
+
+def test_a_service_that_is_gone_is_no_trouble_at_the_end() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE":
+            raise httpx.ConnectError("gone")
+        return httpx.Response(
+            201, json={"token": {"user": {"id": "u"}}}, headers={"X-Subject-Token": "t"}
+        )
+
+    admin = {"iam_endpoint": "http://iam.test", "user_name": "a", "password": "p"}
+    names = ("domain_name", "project_id", "project_name", "region")
+    known = from_admin_file(admin | dict.fromkeys(names, "x"), Path("/nowhere"))
+    with Client(known, httpx.MockTransport(answer)) as command:
+        assert command.user_id == "u"
