@@ -33,6 +33,8 @@ from shardhouse.errors import SettingsError
 
 DEFAULT_DATA_DIR = Path("~/.local/share/shardhouse")
 CONFIG_NAME = "shardhouse.toml"
+VARIABLES_NAME = "shardhouse.env"
+"""File of variables in the data directory that a service of systemd gets, if it is there."""
 _BACKUP_SCHEMES = ("file", "s3", "gs", "az")
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"({_LABEL}\.)*(?=[a-z]){_LABEL}")

@@ -17,12 +17,11 @@ from shardhouse.cli import credentials, output
 from shardhouse.cli.installation import GRACE, Installation
 from shardhouse.cli.options import DataDir, Json
 from shardhouse.cli.output import CliError
+from shardhouse.settings import VARIABLES_NAME
 
 SYSTEM_DATA = Path("/var/lib/shardhouse")
 SYSTEM_UNITS = Path("/etc/systemd/system")
 ACCOUNT = "shardhouse"
-VARIABLES = "shardhouse.env"
-"""File of variables in the data directory that the service gets, if it is there."""
 
 app = typer.Typer(no_args_is_help=True, help="`serve` as a service of systemd.")
 System = Annotated[
@@ -93,7 +92,7 @@ class Unit:
             "[Service]",
             "Type=exec",
             f"ExecStart={' '.join(_quoted(word).replace('$', '$$') for word in words)}",
-            f"EnvironmentFile=-{_escaped(str(self.data_dir / VARIABLES))}",
+            f"EnvironmentFile=-{_escaped(str(self.data_dir / VARIABLES_NAME))}",
             *([f"Environment={_quoted(f'XDG_CACHE_HOME={self.cache}')}"] if self.cache else []),
             "Restart=on-failure",
             "RestartSec=2",
@@ -299,7 +298,7 @@ def _note_variables(unit: Unit) -> None:
     if names := sorted(ours - {credentials.DATA_DIR_VARIABLE}):
         output.note(
             f"The service does not get {', '.join(names)} of this shell: set them in "
-            f"{unit.data_dir / VARIABLES}, or in shardhouse.toml."
+            f"{unit.data_dir / VARIABLES_NAME}, or in shardhouse.toml."
         )
 
 
