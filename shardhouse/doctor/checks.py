@@ -43,10 +43,11 @@ CLUSTER_NODES = 9
 """Data nodes of the smallest cluster."""
 
 
-def everything(settings: Settings) -> Iterator[Check]:
-    """All checks, one by one."""
+def everything(settings: Settings, *, unpack: bool = True) -> Iterator[Check]:
+    """All checks, one by one. Builds that came with this package are unpacked first where `unpack`
+    says so; nothing else is changed."""
     yield python()
-    yield from builds.engines(settings)
+    yield from builds.engines(settings, unpack=unpack)
     yield node_addresses(settings)
     yield public_addresses(settings)
     yield from node_names(settings)
