@@ -58,6 +58,7 @@ def everything(settings: Settings, *, unpack: bool = True) -> Iterator[Check]:
     yield open_files(settings)
     yield from tls(settings)
     yield from modes(settings)
+    yield from store(settings)
     yield from strays(settings)
     yield from repairs(settings)
 
@@ -219,8 +220,18 @@ def modes(settings: Settings) -> Iterator[Check]:
             yield _mode(path.name, path, "fail" if path in secrets else "warn", "600", owner)
 
 
+def store(settings: Settings) -> Iterator[Check]:
+    """The store can be read: no check of instances has a meaning without it."""
+    if offline.is_unread(settings):
+        found = "not of this version; instances, their builds and what they own are not looked at"
+        mend = "Start serve, which brings an older one to its own version, and look again."
+        yield Check("Store", "warn", found, mend)
+
+
 def strays(settings: Settings) -> Iterator[Check]:
     """No process and no folder that belongs neither to a node of an instance nor to a job."""
+    if offline.is_unread(settings):  # everything would be a stray
+        return
     found = list((settings.data_dir / "instances").glob("*/*"))
     started = running.nodes(settings.data_dir)
     # Read after those: whoever has begun meanwhile is known, and what has ended meanwhile is gone.

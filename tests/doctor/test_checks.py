@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import text
 
 from shardhouse.doctor import checks, running
 from shardhouse.domain.model import Instance
@@ -94,3 +95,17 @@ def test_files_of_secrets_are_for_the_directory_s_owner(
     found = {check.name: check for check in checks.modes(settings)}
     assert [found[name].verdict for name in names] == ["fail", "fail", "warn", "warn", "warn"]
     assert found["shardhouse.env"].mend.endswith(f"chmod 600 {tmp_path / 'shardhouse.env'}")
+
+
+def test_nothing_is_a_stray_of_a_store_that_cannot_be_read(
+    settings: Settings, database: Database
+) -> None:
+    """As between an update of the package and the first start of the new version."""
+    instance = stored(database)
+    (settings.data_dir / "instances" / instance.id / instance.nodes[0].id).mkdir(parents=True)
+    assert not list(checks.store(settings))
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    (unread,) = checks.store(settings)
+    assert unread.verdict == "warn"
+    assert strays(settings) == {}
