@@ -24,6 +24,7 @@ ARGUMENTS = {
     "restore": ["x", "--backup", "x", "--yes"],
     "instance clone": ["x", "new", "--backup", "x"],
     "instance advise": ["x"],
+    "snapshot save": ["x", "--to", "FOLDER"],
     "instance create": ["x"],
     "instance list": [],
     "instance show": ["x"],
@@ -66,16 +67,17 @@ ARGUMENTS = {
     "iam role grant": ["x", "x"],
     "iam role revoke": ["x", "x"],
 }
-#: Commands about this machine.
+#: Commands about this machine, or its files.
 LOCAL = {
-    *("init", "serve", "status", "down", "demo", "doctor", "env", "router"),
+    *("init", "serve", "up", "status", "down", "demo", "doctor", "env", "router"),
     *("engine list", "engine add", "engine remove"),
     *("service install", "service uninstall", "service status", "service print"),
+    *("snapshot load", "snapshot show"),
 }
-#: They become, or are, other programs whose output is their own.
-OTHER_PROGRAMS = {"serve", "router", "instance connect"}
-#: What it started is fetched when it has ended; there is nothing to do before.
-ALWAYS_WAITS = {"backup export"}
+#: They become, are, or start other programs whose output is their own.
+OTHER_PROGRAMS = {"serve", "up", "router", "instance connect"}
+#: What they started is fetched when it has ended; there is nothing to do before.
+ALWAYS_WAITS = {"backup export", "snapshot save"}
 PASSWORDS = {"SHARDHOUSE_INSTANCE_PASSWORD": PASSWORD, "SHARDHOUSE_USER_PASSWORD": PASSWORD}
 INSTANCE = {
     "id": "i",
