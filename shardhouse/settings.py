@@ -33,9 +33,17 @@ from shardhouse.errors import SettingsError
 
 DEFAULT_DATA_DIR = Path("~/.local/share/shardhouse")
 CONFIG_NAME = "shardhouse.toml"
+VARIABLES_NAME = "shardhouse.env"
+"""File of variables in the data directory that a service of systemd gets, if it is there."""
 _BACKUP_SCHEMES = ("file", "s3", "gs", "az")
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"({_LABEL}\.)*(?=[a-z]){_LABEL}")
+
+
+def cache_folder() -> Path:
+    """The user's folder of what can be had again, for all installations; it may not exist yet."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return (cache / "shardhouse").expanduser().absolute()
 
 
 def _split(value: object) -> object:
@@ -423,8 +431,7 @@ class Settings(BaseSettings):
     @property
     def engine_folder(self) -> Path:
         """Where builds are unpacked: `engine_dir`, else the user's cache folder."""
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-        return (self.engine_dir or cache / "shardhouse" / "engines").expanduser().absolute()
+        return (self.engine_dir or cache_folder() / "engines").expanduser().absolute()
 
     @property
     def backup_url(self) -> str:

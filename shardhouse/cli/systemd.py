@@ -18,13 +18,12 @@ from shardhouse.cli import credentials, output
 from shardhouse.cli.installation import GRACE, Installation
 from shardhouse.cli.options import DataDir, Json
 from shardhouse.cli.output import CliError
+from shardhouse.settings import VARIABLES_NAME
 
 SYSTEM_DATA = Path("/var/lib/shardhouse")
 SYSTEM_UNITS = Path("/etc/systemd/system")
 ACCOUNT = "shardhouse"
 START_SECONDS = 60.0
-VARIABLES = "shardhouse.env"
-"""File of variables in the data directory that the service gets, if it is there."""
 
 app = typer.Typer(no_args_is_help=True, help="`serve` as a service of systemd.")
 System = Annotated[
@@ -104,7 +103,7 @@ class Unit:
             "[Service]",
             "Type=exec",
             f"ExecStart={' '.join(map(_argument, words))}{self._place}",
-            f"EnvironmentFile=-{_escaped(str(self.data_dir / VARIABLES))}",
+            f"EnvironmentFile=-{_escaped(str(self.data_dir / VARIABLES_NAME))}",
             *([f"Environment={_quoted(f'XDG_CACHE_HOME={self.cache}')}"] if self.cache else []),
             "Restart=on-failure",
             "RestartSec=2",
@@ -335,7 +334,7 @@ def _note_variables(unit: Unit) -> None:
     if names := sorted(ours - {credentials.DATA_DIR_VARIABLE}):
         output.note(
             f"The service does not get {', '.join(names)} of this shell: set them in "
-            f"{unit.data_dir / VARIABLES} (chmod 600, for it may hold secrets), or in "
+            f"{unit.data_dir / VARIABLES_NAME} (chmod 600, for it may hold secrets), or in "
             "shardhouse.toml."
         )
 

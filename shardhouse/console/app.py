@@ -6,7 +6,7 @@ threads as well.
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -304,48 +304,48 @@ class Console:
         return await self._in_thread(answered, "pages")
 
     async def _enter(self, request: Request) -> Response:
-        """Log in with a code, or ask first whether that is meant.
+        """Ask whether a login with a code is meant; the button of that page logs in.
 
-        A link with a code logs in whoever follows it, and so could lead somebody into a session of
-        another, to leave secrets there. The cookie does not show that somebody is logged in: it
-        does not come with a request that another site caused. So a link alone is enough only if
-        the browser says that it came from no page, as when a program opened it, and nobody else is
-        logged in; all others press a button of a page that says whose session it is. The referrer
-        policy keeps the code from other sites, and it is good once.
+        A link that logged in whoever follows it could lead somebody into a session of another, to
+        leave secrets there, and browsers do not tell a link that a program opened from one that
+        came with a mail. So every link shows whose session it is, and only our own page can send
+        its form. The referrer policy keeps the code from other sites, and it is good once.
         """
-        sent: Mapping[str, str] = request.query_params
-        if request.method == "POST":
-            form = await _form(request, ANONYMOUS_BODY_LIMIT)
-            if not _same_origin(request):
-                return self._refused(request, None)
-            sent = {name: values[-1] for name, values in form.items()}
-        code, to = sent.get("code", ""), _inside(sent.get("to", ""))
-        known, meant = session.read(request, self._vault), self._codes.meant(code)
-        if meant is None:
-            unknown = ShardhouseError(
-                "This link is older than a minute, or was used. If it was not you who used it, "
-                "somebody else has logged in with it. `shardhouse open` makes another."
-            )
-            return self._failed(request, known, unknown, 403)
-        other = known.user if known and known.user_id != meant.user_id else ""
-        direct = request.method == "GET" and request.headers.get("Sec-Fetch-Site") == "none"
-        if request.method != "POST" and (other or not direct):
+        known = session.read(request, self._vault)
+        if request.method != "POST":
+            code, to = (request.query_params.get(name, "") for name in ("code", "to"))
+            meant = self._codes.meant(code)
+            if meant is None:
+                return self._spent(request, known)
+            other = known.user if known and known.user_id != meant.user_id else ""
             shown = {"code": code, "to": to, "user": meant.user, "other": other}
             page = Page("enter.html", "Log in", shown | {"project": meant.project["name"]})
             return self._response(request, None, page)
+        form = await _form(request, ANONYMOUS_BODY_LIMIT)
+        if not _same_origin(request):
+            return self._refused(request, None)
+        sent = {name: values[-1] for name, values in form.items()}
 
         def answered() -> Response:
-            entered = self._codes.spend(code)
-            if entered is None:  # by another request, meanwhile
-                return self._refused(request, known)
+            entered = self._codes.spend(sent.get("code", ""))
+            if entered is None:
+                return self._spent(request, known)
             if known:
                 with self._client(request, known) as client:
                     _end(client, known.token)
-            response = self._response(request, None, Moved(to))
+            response = self._response(request, None, Moved(_inside(sent.get("to", ""))))
             self._keep(request, response, entered)
             return response
 
         return await self._in_thread(answered, "pages")
+
+    def _spent(self, request: Request, known: Session | None) -> Response:
+        """For a code that begins no session, or none any more."""
+        message = (
+            "This link is older than a minute, or was used. If it was not you who used it, "
+            "somebody else has logged in with it. `shardhouse open` makes another."
+        )
+        return self._failed(request, known, ShardhouseError(message), 403)
 
     async def _change_project(self, request: Request) -> Response:
         known = session.read(request, self._vault)

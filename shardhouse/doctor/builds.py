@@ -23,11 +23,13 @@ PACKAGES = {
 _LIBRARY = re.compile(r"lib[\w+-]+\.so[.\d]*")
 
 
-def engines(settings: Settings) -> Iterator[Check]:
-    """There is a MongoDB build, it runs, something can route for it; no instance lost its own."""
+def engines(settings: Settings, *, unpack: bool) -> Iterator[Check]:
+    """There is a MongoDB build, it runs, something can route for it; no instance lost its own.
+    `unpack` says whether those that came with this package are unpacked first."""
     builds = Builds.of(settings)
     notes: list[str] = []
-    builds.store.add_installed(notes.append)
+    if unpack:
+        builds.store.add_installed(notes.append)
     refused = [note for note in notes if "cannot be used" in note]
     try:
         catalogue = builds.catalogue()

@@ -22,7 +22,7 @@ from shardhouse.doctor.check import Check, Verdict
 from shardhouse.errors import NodeError, SettingsError
 from shardhouse.mongo.commandline import least_disk
 from shardhouse.nodes.local import addresses, folders, memory
-from shardhouse.settings import Settings
+from shardhouse.settings import CONFIG_NAME, VARIABLES_NAME, Settings
 from shardhouse.store import offline
 from shardhouse.store.reserve import Reserve
 from shardhouse.store.vault import KEY_NAME
@@ -43,10 +43,11 @@ CLUSTER_NODES = 9
 """Data nodes of the smallest cluster."""
 
 
-def everything(settings: Settings) -> Iterator[Check]:
-    """All checks, one by one."""
+def everything(settings: Settings, *, unpack: bool = True) -> Iterator[Check]:
+    """All checks, one by one. Builds that came with this package are unpacked first where `unpack`
+    says so; nothing else is changed."""
     yield python()
-    yield from builds.engines(settings)
+    yield from builds.engines(settings, unpack=unpack)
     yield node_addresses(settings)
     yield public_addresses(settings)
     yield from node_names(settings)
@@ -57,6 +58,7 @@ def everything(settings: Settings) -> Iterator[Check]:
     yield open_files(settings)
     yield from tls(settings)
     yield from modes(settings)
+    yield from store(settings)
     yield from strays(settings)
     yield from repairs(settings)
 
@@ -193,7 +195,7 @@ def tls(settings: Settings) -> Iterator[Check]:
 
 
 def modes(settings: Settings) -> Iterator[Check]:
-    """The data directory is ours, and its secrets are for us alone."""
+    """The data directory is ours, and its secrets are for us alone; settings may hold some."""
     folder = settings.data_dir
     if not folder.exists():
         parent = folders.existing(folder)
@@ -208,21 +210,42 @@ def modes(settings: Settings) -> Iterator[Check]:
             "Data directory", "fail", f"{folder} is not writable", f"chown it to uid {os.getuid()}"
         )
         return
-    yield _mode("Data directory", folder, "warn", "700")
-    for name in (KEY_NAME, ADMIN_FILE):
-        if (folder / name).exists():
-            yield _mode(name, folder / name, "fail", "600")
+    # All of it belongs to who serves, whom root may look after.
+    owner = os.getuid() or folder.stat().st_uid
+    yield _mode("Data directory", folder, "warn", "700", owner)
+    secrets = {folder / name for name in (KEY_NAME, ADMIN_FILE)}
+    settings_files = (*folder.glob(f"{CONFIG_NAME}*"), folder / VARIABLES_NAME)
+    for path in (*sorted(secrets), *sorted(settings_files)):
+        if path.exists():
+            yield _mode(path.name, path, "fail" if path in secrets else "warn", "600", owner)
+
+
+def store(settings: Settings) -> Iterator[Check]:
+    """The store can be read: no check of instances has a meaning without it."""
+    if offline.is_unread(settings):
+        found = "not of this version; instances, their builds and what they own are not looked at"
+        mend = "Start serve, which brings an older one to its own version, and look again."
+        yield Check("Store", "warn", found, mend)
 
 
 def strays(settings: Settings) -> Iterator[Check]:
-    """No process and no folder of a node that no instance owns."""
-    owned = {node.id for node in _nodes(settings)}
-    root = settings.data_dir / "instances"
-    left = [path for path in root.glob("*/*") if path.is_dir() and path.name not in owned]
+    """No process and no folder that belongs neither to a node of an instance nor to a job."""
+    if offline.is_unread(settings):  # everything would be a stray
+        return
+    found = list((settings.data_dir / "instances").glob("*/*"))
+    started = running.nodes(settings.data_dir)
+    # Read after those: whoever has begun meanwhile is known, and what has ended meanwhile is gone.
+    # Volumes aside (`NodeRef.aside`), and nodes that a job alone has, begin with the owner's id.
+    owners = (
+        *(node.id for node in _nodes(settings)),
+        *(job.id for job in offline.unended_jobs(settings)),
+    )
+    left = [path for path in found if path.is_dir() and not path.name.startswith(owners)]
     processes = [
         process
-        for process in running.nodes(settings.data_dir)
-        if not any(node in part for part in running.command(process) for node in owned)
+        for process in started
+        if running.alive(process)
+        and not any(owner in part for part in running.command(process) for owner in owners)
     ]
     if processes:
         pids = " ".join(str(process.pid) for process in processes)
@@ -301,11 +324,11 @@ def _listens(process: psutil.Process, port: int) -> bool:
         return False
 
 
-def _mode(name: str, path: Path, verdict: Verdict, wanted: str) -> Check:
+def _mode(name: str, path: Path, verdict: Verdict, wanted: str, owner: int) -> Check:
     status = path.stat()
     found = f"mode {stat.S_IMODE(status.st_mode):o}, uid {status.st_uid}"
-    if status.st_uid != os.getuid():
-        return Check(name, verdict, found, f"chown {os.getuid()} {path}")
+    if status.st_uid != owner:
+        return Check(name, verdict, found, f"chown {owner} {path}")
     if status.st_mode & PRIVATE:
         return Check(name, verdict, found, f"Others can read it: chmod {wanted} {path}")
     return Check(name, "ok", found)

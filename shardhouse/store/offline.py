@@ -15,7 +15,7 @@ from shardhouse.store.database import Database
 def opened(settings: Settings) -> Iterator[Database | None]:
     """The store; None where there is none yet, or one that `serve` has not brought to this version
     yet."""
-    if settings.database_url is None and not (settings.data_dir / "shardhouse.db").exists():
+    if not _is_there(settings):
         yield None
         return
     database = Database(settings.store_url)
@@ -24,6 +24,13 @@ def opened(settings: Settings) -> Iterator[Database | None]:
         yield database if made and database.current() else None
     finally:
         database.close()
+
+
+def is_unread(settings: Settings) -> bool:
+    """Whether there is a store that `serve` has not brought to this version yet: what it holds is
+    not known."""
+    with opened(settings) as database:
+        return database is None and _is_there(settings)
 
 
 def instances_of(settings: Settings) -> list[Instance]:
@@ -45,3 +52,7 @@ def unended_jobs(settings: Settings) -> list[Job]:
             return []
         with database.read() as connection:
             return [*jobs.running(connection), *jobs.pending(connection)]
+
+
+def _is_there(settings: Settings) -> bool:
+    return settings.database_url is not None or (settings.data_dir / "shardhouse.db").exists()

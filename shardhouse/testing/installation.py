@@ -189,8 +189,8 @@ class Installation:
     def _need_builds(self) -> None:
         if not self.api.dds("GET", "datastores/DDS-Community/versions")["builds"]:
             raise InstallationError(
-                "No MongoDB is installed for Shardhouse. Install it and run the tests again: "
-                'pip install "shardhouse[mongodb]"'
+                "No MongoDB is installed for Shardhouse. Get it with `shardhouse engine add`, and "
+                "run the tests again."
             )
 
     def _finish(self, name: str, answer: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -11,9 +12,9 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from pymongo import MongoClient
+from typer.testing import CliRunner
 
-from shardhouse.cli.credentials import from_admin_file
-from shardhouse.client.api import Client
+from shardhouse.cli.commands import app
 from tests import npm, requests
 from tests.backing_up import POLICY, backed_up
 from tests.console import chromium
@@ -62,18 +63,20 @@ def page(browser: Browser, installation: Installation) -> Iterator[Page]:
     assert not problems
 
 
-def test_a_link_logs_in_at_once_only_where_no_page_has_it(
-    browser: Browser, installation: Installation
+def test_a_link_logs_in_with_a_button(
+    browser: Browser,
+    installation: Installation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with Client(from_admin_file(installation.admin, installation.data_dir)) as client:
-        opened, followed = client.console_link(), client.console_link()
+    """Through the file that `shardhouse open` gives to the browser."""
     context = browser.new_context()
     page = context.new_page()
-    page.goto(opened)
-    expect(page.get_by_role("heading", name="Instances")).to_be_visible()
-    context.clear_cookies()
-    page.goto(f"data:text/html,<a href='{followed}'>Look</a>")
-    page.get_by_role("link", name="Look").click()
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("webbrowser.open", page.goto)
+    done = CliRunner().invoke(app, ["open", "--data-dir", str(installation.data_dir)])
+    assert done.exit_code == 0
     page.get_by_role("button", name="Log in as").click()
     expect(page.get_by_role("heading", name="Instances")).to_be_visible()
     context.close()

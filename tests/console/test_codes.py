@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import httpx
 import pytest
@@ -17,9 +19,6 @@ from tests.console.conftest import Visitor, alerts
 from tests.console.test_requests import LOGIN
 from tests.installation import Installation
 
-OPENED = {"Sec-Fetch-Site": "none"}
-"""What browsers say of a request that no page caused."""
-
 
 @pytest.fixture
 def client(installation: Installation) -> Iterator[Client]:
@@ -28,35 +27,57 @@ def client(installation: Installation) -> Iterator[Client]:
         yield made
 
 
-def follow(visitor: Visitor, link: str, **headers: str) -> httpx.Response:
-    return visitor.http.get(link, headers=headers)
+def press(visitor: Visitor, link: str) -> httpx.Response:
+    """The button of the page that a link shows."""
+    sent = httpx.URL(link)
+    return visitor.http.post(sent.copy_with(query=None), data=dict(sent.params))
 
 
 def test_a_link_logs_in_once(client: Client, stranger: Visitor) -> None:
     link = client.console_link("/console/jobs")
-    answer = follow(stranger, link, **OPENED)
+    answer = press(stranger, link)
     assert answer.url.path == "/console/jobs"
     (login,) = answer.history
     assert {"HttpOnly", "SameSite=strict"} <= set(login.headers["Set-Cookie"].split("; "))
     assert login.headers["Referrer-Policy"] == "same-origin"
-    again = follow(stranger, link, **OPENED)
+    again = stranger.http.get(link)
     assert again.status_code == 403
     assert "was used" in alerts(again)[0]
     assert stranger.get("/instances").url.path == "/console/instances"
 
 
+def test_of_two_at_once_one_learns_that_the_link_was_used(
+    client: Client, installation: Installation
+) -> None:
+    link = client.console_link()
+    together = Barrier(2)
+
+    def one(_: int) -> httpx.Response:
+        visitor = Visitor(installation)
+        with visitor.http:
+            together.wait(30)
+            return press(visitor, link)
+
+    with ThreadPoolExecutor(2) as pool:
+        entered, late = sorted(pool.map(one, range(2)), key=lambda answer: answer.status_code)
+    assert entered.url.path == "/console/instances"
+    assert late.status_code == 403
+    assert "somebody else has logged in with it" in alerts(late)[0]
+
+
 def test_its_session_and_the_command_s_end_apart(client: Client, stranger: Visitor) -> None:
-    page = follow(stranger, client.console_link(), **OPENED)
+    page = press(stranger, client.console_link())
     stranger.csrf = re.findall(r'name="csrf" value="([^"]+)"', page.text)[0]
     assert stranger.send("/logout").url.path == "/console/login"
     assert client.projects_of(str(client.login["text"]))  # the token of the command goes on
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site", ""])
-def test_a_link_from_elsewhere_asks_first(client: Client, stranger: Visitor, site: str) -> None:
+@pytest.mark.parametrize("site", ["none", "cross-site", ""])
+def test_a_link_alone_logs_nobody_in(client: Client, stranger: Visitor, site: str) -> None:
+    """Also if no page had it, as in a mail ("none")."""
     link = client.console_link("https://evil.example/")
     code = httpx.URL(link).params["code"]
-    page = follow(stranger, link, **{"Sec-Fetch-Site": site})
+    page = stranger.http.get(link, headers={"Sec-Fetch-Site": site})
     assert page.status_code == 200
     assert f"Log in as {client.credentials.user}" in page.text
     assert not stranger.http.cookies
@@ -76,7 +97,7 @@ def test_nobody_s_session_is_replaced_unasked(client: Client, stranger: Visitor)
     client.iam("PUT", path)
     try:
         stranger.log_in(other["name"], other["password"])
-        page = follow(stranger, client.console_link(), **OPENED)
+        page = stranger.http.get(client.console_link())
         assert "Your present session, as user <b>other</b>, ends" in page.text
     finally:
         client.iam("DELETE", f"v3/users/{made['id']}")
@@ -121,7 +142,7 @@ def test_a_command_s_login_ends_with_it_but_not_what_it_was_given_or_gave(
     with Client(known, login=command.login) as late, pytest.raises(RefusalError) as error:
         late.iam("GET", "v3/auth/projects")
     assert error.value.status == 401
-    assert follow(stranger, link, **OPENED).url.path == "/console/instances"
+    assert press(stranger, link).url.path == "/console/instances"
 
 
 def test_a_service_that_is_gone_is_no_trouble_at_the_end() -> None:

@@ -1,5 +1,5 @@
-"""The steps of contrib/ for GitHub and GitLab are run as their runners would, without the
-installation of the package."""
+"""The steps of contrib/ for GitHub and GitLab are run as their runners would; a script in place of
+Python tells what would be installed."""
 
 import os
 import re
@@ -41,9 +41,8 @@ def runner() -> dict[str, str]:
 
 def test_the_action_of_github(runner: dict[str, str], tmp_path: Path, folder: Path) -> None:
     action = yaml.safe_load((CONTRIB / "github-action" / "action.yml").read_text())
-    install, *steps = action["runs"]["steps"]
-    assert install["run"].startswith("python -m pip install")
-    inputs = {name: one["default"] for name, one in action["inputs"].items()}
+    _, *steps = action["runs"]["steps"]
+    inputs = {name: one.get("default", "") for name, one in action["inputs"].items()}
     variables, output = tmp_path / "variables", tmp_path / "output"
     job = runner | {
         "RUNNER_TEMP": str(tmp_path),
@@ -72,6 +71,31 @@ def test_the_action_of_github(runner: dict[str, str], tmp_path: Path, folder: Pa
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v3\n", asked)
 
 
+def test_nothing_but_the_wheel_is_installed(tmp_path: Path) -> None:
+    """A name that no package index has, anybody can take there."""
+    action = yaml.safe_load((CONTRIB / "github-action" / "action.yml").read_text())
+    job = yaml.safe_load((CONTRIB / "gitlab" / "shardhouse.gitlab-ci.yml").read_text())
+    steps = {
+        "WHEEL": action["runs"]["steps"][0]["run"],
+        "SHARDHOUSE_WHEEL": job[".shardhouse"]["before_script"][0],
+    }
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nprintf '%s|' \"$@\"\n")
+    python.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    (tmp_path / "shardhouse.whl").touch()
+    wheels = {
+        "https://files.example.org/shardhouse.whl": "https://files.example.org/shardhouse.whl",
+        os.path.relpath(tmp_path / "shardhouse.whl"): f"file://{tmp_path}/shardhouse.whl",
+    }
+    for variable, script in steps.items():
+        for given, meant in wheels.items():
+            printed = run(script, environment | {variable: given})
+            assert printed == f"-m|pip|install|shardhouse[mongodb] @ {meant}|"
+        with pytest.raises(subprocess.CalledProcessError):
+            run(script, environment | {variable: ""})
+
+
 @pytest.mark.soak  # but for the snapshot, the commands are those of the action
 def test_the_job_of_gitlab(
     runner: dict[str, str], tmp_path: Path, folder: Path, installation: Installation
@@ -80,8 +104,7 @@ def test_the_job_of_gitlab(
     seeds.save(installation, seed)
     template = yaml.safe_load((CONTRIB / "gitlab" / "shardhouse.gitlab-ci.yml").read_text())
     job = template[".shardhouse"]
-    install, *before = job["before_script"]
-    assert install.startswith("python -m pip install")
+    _, *before = job["before_script"]
     given = job["variables"] | {"MONGODB_SNAPSHOT": str(seed), "SHARDHOUSE_DATA_DIR": str(folder)}
     script = [*before, 'printf "%s\\n" "$MONGODB_URI" "$OS_AUTH_URL"', "exec sleep 600"]
     with subprocess.Popen(
