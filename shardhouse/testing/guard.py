@@ -7,6 +7,7 @@ It writes `ready` when the APIs answer. If anything is written to it, the folder
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from shardhouse.cli.installation import Installation
@@ -27,19 +28,21 @@ def main(folder: Path) -> str | None:
     problem, keep = None, False
     try:
         installation.await_answers(serve, START_SECONDS)
-        print(READY, flush=True)
+        with suppress(BrokenPipeError):  # the tests may have ended meanwhile
+            os.write(sys.stdout.fileno(), f"{READY}\n".encode())
         keep = bool(sys.stdin.read())
     except CliError as error:
         problem = error.message
-    # By its handle, as long as its lock file may not name it yet.
-    serve.kill()
-    serve.wait()
-    try:
-        installation.stop(grace=0)
-    except CliError as error:
-        return error.message
-    if not keep:
-        shutil.rmtree(folder)
+    finally:
+        # By its handle, as long as its lock file may not name it yet.
+        serve.kill()
+        serve.wait()
+        try:
+            installation.stop(grace=0)
+        except CliError as error:
+            problem, keep = error.message, True
+        if not keep:
+            shutil.rmtree(folder)
     return problem
 
 

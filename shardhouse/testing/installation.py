@@ -64,10 +64,7 @@ class Installation:
             self.api.__exit__(None, None, None)
             del self.api
         if self._guard is not None:
-            guard, self._guard, self._folder = self._guard, None, None
-            problem = guard.communicate("keep" if self._keep else "", STOP_SECONDS)[1]
-            if guard.returncode:
-                raise InstallationError(problem.strip())
+            self._end_new(self._guard)
 
     @property
     def data_dir(self) -> Path:
@@ -210,7 +207,7 @@ class Installation:
     def _start_new(self) -> None:
         self._folder = Path(mkdtemp(prefix="shardhouse-"))
         self._report(f"starting in {self._folder}")
-        self._guard = subprocess.Popen(
+        self._guard = guard = subprocess.Popen(
             [sys.executable, "-m", "shardhouse.testing.guard", str(self._folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -218,10 +215,37 @@ class Installation:
             text=True,
             start_new_session=True,  # Ctrl-C is for the tests, which end it
         )
-        assert self._guard.stdout is not None
-        if not self._guard.stdout.readline():
-            _, problem = self._guard.communicate()
-            raise InstallationError(problem.strip())
+        assert guard.stdout is not None
+        try:
+            if guard.stdout.readline():
+                return
+        except BaseException:  # Ctrl-C, mostly
+            self._end_new(guard)
+            raise
+        self._end_new(guard)
+
+    def _end_new(self, guard: "subprocess.Popen[str]") -> None:
+        """Have the guard remove what it started. InstallationError if that fails, or has failed
+        to start."""
+        from shardhouse.nodes.local import processes
+
+        folder, self._guard, self._folder = self._folder, None, None
+        rest = (
+            f"What is left of it: `shardhouse down --data-dir {folder}`, then delete that folder."
+        )
+        try:
+            problem = guard.communicate("keep" if self._keep else "", STOP_SECONDS)[1].strip()
+        except subprocess.TimeoutExpired:
+            guard.kill()
+            guard.communicate()
+            raise InstallationError(
+                f"The installation was not removed within {STOP_SECONDS:g} s. {rest}"
+            ) from None
+        if guard.returncode:
+            ended = processes.describe(guard.returncode)
+            raise InstallationError(
+                problem or f"The process that removes the installation has ended: {ended}. {rest}"
+            )
 
     def _start_named(self, folder: Path) -> None:
         from shardhouse.cli.installation import Installation as Local

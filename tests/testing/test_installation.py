@@ -1,12 +1,19 @@
 """What an installation for tests says when it cannot do what it should."""
 
+import signal
+import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from shardhouse import testing
+from shardhouse.testing import installation as module
+
+PIPES = ("stdin", "stdout", "stderr")
 
 
 def test_a_creation_that_failed_says_why_and_keeps_its_logs(
@@ -48,3 +55,34 @@ def test_without_mongodb_it_says_what_to_install(tmp_path: Path) -> None:
 def test_outside_of_its_block_there_is_no_installation() -> None:
     with pytest.raises(testing.InstallationError, match="does not run"):
         _ = testing.Installation().data_dir
+
+
+@pytest.fixture
+def guarded() -> Iterator[testing.Installation]:
+    """One whose guard is busy for ever."""
+    program = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"]
+    service = testing.Installation()
+    with subprocess.Popen(program, text=True, **dict.fromkeys(PIPES, subprocess.PIPE)) as guard:
+        service._guard = guard
+        assert guard.stdout
+        guard.stdout.readline()
+        yield service
+        guard.kill()
+
+
+def test_a_guard_that_was_killed_is_told(guarded: testing.Installation) -> None:
+    assert guarded._guard
+    guarded._guard.kill()
+    with pytest.raises(testing.InstallationError, match=r"killed by SIGKILL.*shardhouse down"):
+        guarded.__exit__()
+
+
+def test_a_guard_that_does_not_end_is_ended(
+    guarded: testing.Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = guarded._guard
+    assert guard
+    monkeypatch.setattr(module, "STOP_SECONDS", 0.1)
+    with pytest.raises(testing.InstallationError, match="shardhouse down"):
+        guarded.__exit__()
+    assert guard.poll() == -signal.SIGKILL

@@ -180,6 +180,25 @@ def test_nothing_is_left_of_a_session(pytester: pytest.Pytester, number: signal.
     until("its folder to be gone", lambda: not data_dir.exists())
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_of_a_session_that_ends_while_it_starts(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(pytester.mkdir("tmp")))
+    program = "from shardhouse.testing import Installation; Installation().__enter__()"
+    session = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+    try:
+        log = until("serve to start", lambda: next(pytester.path.glob("tmp/*/serve.log"), None))
+        session.send_signal(number)
+        assert session.wait(60)
+    finally:
+        session.kill()
+    if number != signal.SIGKILL:  # a session that can waits for it
+        assert not log.parent.exists()
+    until("its processes to be gone", lambda: not named(log.parent))
+    assert not log.parent.exists()
+
+
 def test_it_costs_nothing_until_it_is_used() -> None:
     program = (
         "import sys, shardhouse.pytest_plugin; sys.exit(any(name in sys.modules for name in "
