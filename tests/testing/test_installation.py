@@ -13,8 +13,6 @@ import pytest
 from shardhouse import testing
 from shardhouse.testing import installation as module
 
-PIPES = ("stdin", "stdout", "stderr")
-
 
 def test_a_creation_that_failed_says_why_and_keeps_its_logs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -62,7 +60,8 @@ def guarded() -> Iterator[testing.Installation]:
     """One whose guard is busy for ever."""
     program = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"]
     service = testing.Installation()
-    with subprocess.Popen(program, text=True, **dict.fromkeys(PIPES, subprocess.PIPE)) as guard:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(program, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as guard:
         service._guard = guard
         assert guard.stdout
         guard.stdout.readline()
