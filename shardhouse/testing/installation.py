@@ -138,34 +138,51 @@ class Installation:
         return Instance(self, next(self.api.instances(id=answer["id"])), password)
 
     @contextmanager
-    def lease(self, **order: Any) -> Iterator[Instance]:
-        """An instance that nobody else uses meanwhile; `order` is that of `create`.
+    def lease(self, *, password: str | None = None, **order: Any) -> Iterator[Instance]:
+        """An instance that nobody else uses meanwhile; `order` is that of `create` but for the
+        name, which it has by itself.
 
         Where the installation is a temporary one, or the order names a snapshot, it is a new one,
         and deleted afterwards. Else it stays for later: who orders the same gets it again, without
         its databases and with another password.
         """
-        if self._named is None or order.get("snapshot"):
-            with self.create(**order) as made:
+        if "name" in order:
+            raise InstallationError(
+                f"An instance for tests has a name by itself, not {order['name']!r}: leave `name` "
+                "out of the order. Installation.create makes one of any name."
+            )
+        if self._named is None:
+            with self.create(**order, password=password) as made:
                 yield made
             return
-        name, lock = self._free_name(order)
-        try:
-            yield self._again(name) or self.create(**order, name=name)
-        finally:
-            os.close(lock)
+        with self._free_name(order) as name:
+            if order.get("snapshot"):
+                # One that is there is of a session that was killed.
+                for found in [*self.api.instances(name=name)]:
+                    self.api.dds("DELETE", f"instances/{found['id']}")
+                with self.create(**order, name=name, password=password) as made:
+                    yield made
+            else:
+                again = self._again(name, password or _new_password())
+                yield again or self.create(**order, name=name, password=password)
 
-    def _free_name(self, order: Mapping[str, Any]) -> tuple[str, int]:
-        """The first name for instances of this order that nobody has locked, and its lock."""
-        digest = hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()[:8]
+    @contextmanager
+    def _free_name(self, order: Mapping[str, Any]) -> Iterator[str]:
+        """The first name for instances of this order that nobody has locked; it is locked during
+        the block."""
+        canonical = json.dumps(order, sort_keys=True, default=os.fspath)
+        digest = hashlib.sha256(canonical.encode()).hexdigest()[:8]
         for number in itertools.count(1):
             name = f"pytest-{digest}-{number}"
             lock = locks.take(self.data_dir / "testing" / f"{name}.lock")
             if lock is not None:
-                return name, lock
-        raise AssertionError
+                try:
+                    yield name
+                finally:
+                    locks.release(lock)
+                return
 
-    def _again(self, name: str) -> Instance | None:
+    def _again(self, name: str, password: str) -> Instance | None:
         """The instance of this name as if it were new, if there is one that can be used."""
         found = next(self.api.instances(name=name), None)
         if found is None:
@@ -174,7 +191,7 @@ class Installation:
             self.api.dds("DELETE", f"instances/{found['id']}")
             return None
         self._report(f"using {name} again")
-        instance = Instance(self, found, _new_password())
+        instance = Instance(self, found, password)
         for node in instance.nodes:
             instance.resume(node)
         instance.await_normal()

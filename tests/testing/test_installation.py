@@ -1,17 +1,22 @@
 """What an installation for tests says when it cannot do what it should."""
 
+import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from shardhouse import testing
 from shardhouse.testing import installation as module
+from shardhouse.testing import locks
 
 
 def test_a_creation_that_failed_says_why_and_keeps_its_logs(
@@ -53,6 +58,72 @@ def test_without_mongodb_it_says_what_to_install(tmp_path: Path) -> None:
 def test_outside_of_its_block_there_is_no_installation() -> None:
     with pytest.raises(testing.InstallationError, match="does not run"):
         _ = testing.Installation().data_dir
+
+
+def test_a_seeded_instance_of_a_killed_session_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[object] = []
+    service = testing.Installation(tmp_path)
+    service.__dict__["api"] = SimpleNamespace(
+        instances=lambda name: [{"id": f"left-{name}"}], dds=lambda *call: done.append(call)
+    )
+
+    def create(_: object, **order: Any) -> AbstractContextManager[None]:
+        done.append(order["name"])
+        return nullcontext()
+
+    monkeypatch.setattr(testing.Installation, "create", create)
+    seed = tmp_path / "seed.snapshot"
+    with service.lease(snapshot=seed), service.lease(snapshot=seed):
+        pass
+    first, second = done[1::2]
+    assert re.fullmatch("pytest-[0-9a-f]{8}-1", str(first))
+    assert second == f"{str(first)[:-1]}2"
+    assert done[::2] == [("DELETE", f"instances/left-{name}") for name in (first, second)]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_leased_instance_has_a_name_by_itself(tmp_path: Path, named: bool) -> None:
+    service = testing.Installation(tmp_path if named else None)
+    with (
+        pytest.raises(testing.InstallationError, match="not 'mine'"),
+        service.lease(name="mine"),
+    ):
+        pass
+
+
+def test_a_password_is_that_of_an_instance_that_is_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[str, str]] = []
+
+    def again(_: object, name: str, password: str) -> object:
+        given.append((name, password))
+        return SimpleNamespace()
+
+    monkeypatch.setattr(testing.Installation, "_again", again)
+    service = testing.Installation(tmp_path)
+    with service.lease(password="Given-1"), service.lease():
+        pass
+    (first, password), (second, other) = given
+    assert password == "Given-1" != other
+    # They are of the same order.
+    assert first[:-1] == second[:-1]
+
+
+def test_a_lock_that_is_given_back_is_free_though_a_child_has_it(tmp_path: Path) -> None:
+    lock = locks.take(tmp_path / "locks" / "one")
+    assert lock is not None
+    of_a_child = os.dup(lock)
+    try:
+        assert locks.take(tmp_path / "locks" / "one") is None
+        locks.release(lock)
+        again = locks.take(tmp_path / "locks" / "one")
+        assert again is not None
+        locks.release(again)
+    finally:
+        os.close(of_a_child)
 
 
 @pytest.fixture

@@ -139,6 +139,7 @@ def test_an_instance_is_made_of_a_snapshot(
         """
         def test_one(shardhouse_instance):
             assert shardhouse_instance.mode == "Single"
+            assert shardhouse_instance.name.startswith("pytest-")
             with shardhouse_instance.client() as client:
                 assert client["shop"]["orders"].find_one() == {"_id": 1}
         """
