@@ -15,14 +15,34 @@ from shardhouse.cli.output import CliError
 
 READY = "ready"
 START_SECONDS = 120.0
-#: A store of another installation is none of ours: all that is in it would be taken over.
-_STORES = ("SHARDHOUSE_DATABASE_URL", "SHARDHOUSE_WORKFLOW_DATABASE_URL")
+_PREFIX = "SHARDHOUSE_"
+#: Settings, or groups of them, that lead out of the folder: stores whose content would be taken
+#: over, where backups, logs and messages go, addresses and ports of another installation.
+OUTSIDE = (
+    "alarm_webhook",
+    "backup",
+    "database_url",
+    "dds_endpoint",
+    "events",
+    "iam_endpoint",
+    "lts",
+    "metrics_port",
+    "router_metrics_port",
+    "workflow_database_url",
+)
+
+
+def leads_outside(variable: str) -> bool:
+    """Whether an environment variable is one of these, in any case, as settings are read."""
+    name = variable.upper()
+    setting = name.removeprefix(_PREFIX).partition("__")[0]
+    return name.startswith(_PREFIX) and setting.lower() in OUTSIDE
 
 
 def main(folder: Path) -> str | None:
     """Run until standard input ends; what went wrong, in words."""
-    for name in _STORES:
-        os.environ.pop(name, None)
+    for name in filter(leads_outside, [*os.environ]):
+        del os.environ[name]
     installation = Installation(folder)
     serve = installation.start("--port=0", "--iam-port=0")
     problem, keep = None, False

@@ -33,7 +33,8 @@ class Installation:
     Without `data_dir` it is a new one in a temporary folder, on ports that were free, and nothing
     is left of it at the end, however this process ends. With `data_dir` it is the installation in
     that folder: it is started where it does not run, and stays. `report` gets a line for what takes
-    seconds. Settings come from SHARDHOUSE_* variables as those of `shardhouse serve` do.
+    seconds. Settings come from SHARDHOUSE_* variables as those of `shardhouse serve` do, for a
+    temporary one without those that lead out of its folder (`guard.OUTSIDE`).
 
     Entering it raises InstallationError, or another ShardhouseError, if it does not start.
     """

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from shardhouse import testing
+from shardhouse.settings import Settings
+from shardhouse.testing import guard, locks
 from shardhouse.testing import installation as module
-from shardhouse.testing import locks
 
 
 def test_a_creation_that_failed_says_why_and_keeps_its_logs(
@@ -25,7 +26,7 @@ def test_a_creation_that_failed_says_why_and_keeps_its_logs(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("SHARDHOUSE_MEMORY_RESERVE", str(10**9))
     # A store that serves others is not touched.
-    monkeypatch.setenv("SHARDHOUSE_DATABASE_URL", f"sqlite:///{tmp_path}/others.db")
+    monkeypatch.setenv("shardhouse_database_url", f"sqlite:///{tmp_path}/others.db")
     with testing.Installation() as service:
         with pytest.raises(
             testing.InstallationError, match=r"The job [\w-]+ failed: .*memory"
@@ -35,6 +36,14 @@ def test_a_creation_that_failed_says_why_and_keeps_its_logs(
     assert str(folder / "serve.log") in said.value.message
     assert {path.name for path in folder.iterdir()} >= {"serve.log", "shardhouse.db"}
     assert not (tmp_path / "others.db").exists()
+
+
+def test_a_temporary_installation_keeps_to_itself() -> None:
+    assert {*guard.OUTSIDE} <= {*Settings.model_fields}
+    outside = ("SHARDHOUSE_DATABASE_URL", "Shardhouse_backup__URL", "SHARDHOUSE_EVENTS")
+    assert all(map(guard.leads_outside, outside))
+    inside = ("SHARDHOUSE_DIALECT", "SHARDHOUSE_LOGS__DAYS", "SHARDHOUSE_METRICS_HOST", "BACKUP")
+    assert not any(map(guard.leads_outside, inside))
 
 
 def test_a_service_that_does_not_start_says_why(
@@ -132,12 +141,12 @@ def guarded() -> Iterator[testing.Installation]:
     program = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"]
     service = testing.Installation()
     pipe = subprocess.PIPE
-    with subprocess.Popen(program, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as guard:
-        service._guard = guard
-        assert guard.stdout
-        guard.stdout.readline()
+    with subprocess.Popen(program, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        service._guard = process
+        assert process.stdout
+        process.stdout.readline()
         yield service
-        guard.kill()
+        process.kill()
 
 
 def test_a_guard_that_was_killed_is_told(guarded: testing.Installation) -> None:
@@ -150,9 +159,9 @@ def test_a_guard_that_was_killed_is_told(guarded: testing.Installation) -> None:
 def test_a_guard_that_does_not_end_is_ended(
     guarded: testing.Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guard = guarded._guard
-    assert guard
+    process = guarded._guard
+    assert process
     monkeypatch.setattr(module, "STOP_SECONDS", 0.1)
     with pytest.raises(testing.InstallationError, match="shardhouse down"):
         guarded.__exit__()
-    assert guard.poll() == -signal.SIGKILL
+    assert process.poll() == -signal.SIGKILL
