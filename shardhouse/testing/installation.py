@@ -226,7 +226,7 @@ class Installation:
         self._folder = Path(mkdtemp(prefix="shardhouse-"))
         self._report(f"starting in {self._folder}")
         self._guard = guard = subprocess.Popen(
-            [sys.executable, "-m", "shardhouse.testing.guard", str(self._folder)],
+            [sys.executable, "-P", "-m", "shardhouse.testing.guard", str(self._folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

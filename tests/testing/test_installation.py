@@ -21,10 +21,13 @@ from shardhouse.testing import installation as module
 
 
 def test_a_creation_that_failed_says_why_and_keeps_its_logs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("SHARDHOUSE_MEMORY_RESERVE", str(10**9))
+    # The tests' folder has a module with a name of Python's own.
+    monkeypatch.chdir(tmp_path_factory.mktemp("tests"))
+    Path("queue.py").write_text("raise SystemExit(f'imported from {__file__}')")
     # A store that serves others is not touched.
     monkeypatch.setenv("shardhouse_database_url", f"sqlite:///{tmp_path}/others.db")
     with testing.Installation() as service:
