@@ -200,6 +200,20 @@ def test_nothing_is_left_of_a_session_that_ends_while_it_starts(
     assert not log.parent.exists()
 
 
+def test_a_folder_is_relative_to_where_it_is_said(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeini("[pytest]")
+    called = pytester.mkdir("called")
+    monkeypatch.chdir(called)
+    monkeypatch.setenv("SHARDHOUSE_DATA_DIR", "here")
+    shown = pytester.runpytest_inprocess("--collect-only", "--rootdir", str(pytester.path))
+    shown.stdout.fnmatch_lines([f"shardhouse: installation in {called / 'here'}"])
+    pytester.makeini("[pytest]\nshardhouse_data_dir = there")
+    shown = pytester.runpytest_inprocess("--collect-only")
+    shown.stdout.fnmatch_lines([f"shardhouse: installation in {pytester.path / 'there'}"])
+
+
 def test_it_costs_nothing_until_it_is_used() -> None:
     program = (
         "import sys, shardhouse.pytest_plugin; sys.exit(any(name in sys.modules for name in "
