@@ -145,7 +145,7 @@ class Installation:
 
         Where the installation is a temporary one, or the order names a snapshot, it is a new one,
         and deleted afterwards. Else it stays for later: who orders the same gets it again, without
-        its databases and with another password.
+        its databases and with another password, or that of the order.
         """
         if "name" in order:
             raise InstallationError(

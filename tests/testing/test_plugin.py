@@ -191,12 +191,13 @@ def test_nothing_is_left_of_a_session_that_ends_while_it_starts(
     try:
         log = until("serve to start", lambda: next(pytester.path.glob("tmp/*/serve.log"), None))
         session.send_signal(number)
-        assert session.wait(60)
+        assert session.wait(120)
     finally:
         session.kill()
     if number != signal.SIGKILL:  # a session that can waits for it
         assert not log.parent.exists()
-    until("its processes to be gone", lambda: not named(log.parent))
+    # The guard sees the end when serve answers.
+    until("its processes to be gone", lambda: not named(log.parent), 120)
     assert not log.parent.exists()
 
 
