@@ -103,8 +103,13 @@ def _readable() -> Iterator[None]:
 
 
 def _data_dir(config: pytest.Config) -> Path | None:
-    named: str = config.getini(_DATA_DIR)
-    return _path(config, named or os.environ.get("SHARDHOUSE_DATA_DIR", ""))
+    """The folder of the setting, else of the variable, relative to where pytest was called as it is
+    for `shardhouse`."""
+    named = _path(config, config.getini(_DATA_DIR))
+    variable = os.environ.get("SHARDHOUSE_DATA_DIR")
+    if named or not variable:
+        return named
+    return config.invocation_params.dir / Path(variable).expanduser()
 
 
 def _path(config: pytest.Config, text: str) -> Path | None:

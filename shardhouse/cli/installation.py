@@ -43,7 +43,8 @@ class Installation:
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         """Start `serve` in the background, detached, with its log in `serve.log`."""
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        command = [sys.executable, "-m", "shardhouse.cli.main", "serve"]
+        # -P: modules of the folder where it is called are none of ours, whatever their names.
+        command = [sys.executable, "-P", "-m", "shardhouse.cli.main", "serve"]
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
                 [*command, "--data-dir", str(self.data_dir), *options],

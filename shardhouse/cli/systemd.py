@@ -251,7 +251,8 @@ def _unit(system: bool | None, run_as: str, name: str, data_dir: Path | None) ->
     """The unit that is meant. Raises CliError for a user that there is not or whose the folder is
     not, for root if nobody named it, or for a folder that cannot be seen."""
     beside = Path(sys.executable).with_name("shardhouse")
-    program = (str(beside),) if beside.exists() else (sys.executable, "-m", "shardhouse.cli.main")
+    module = (sys.executable, "-P", "-m", "shardhouse.cli.main")
+    program = (str(beside),) if beside.exists() else module
     if not _is_system(system):
         if run_as:
             raise typer.BadParameter("--run-as goes with --system")

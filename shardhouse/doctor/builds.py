@@ -95,7 +95,7 @@ def router(engine: Engine, others: Iterable[Engine]) -> Check:
             f"Put a mongos beside {engine.mongod} if you want clusters of this version.",
         )
     done = subprocess.run(
-        [sys.executable, "-m", "shardhouse.router", "--version"],
+        [sys.executable, "-P", "-m", "shardhouse.router", "--version"],
         capture_output=True,
         text=True,
         timeout=30,

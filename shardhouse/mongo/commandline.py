@@ -193,7 +193,8 @@ def takes_large_entries(version: str) -> bool:
 
 def router(plan: RouterPlan) -> tuple[str, ...]:
     """The command line of a mongos node: our router takes mongos's own options."""
-    program = [str(plan.mongos)] if plan.mongos else [sys.executable, "-m", "shardhouse.router"]
+    ours = (sys.executable, "-P", "-m", "shardhouse.router")
+    program = (str(plan.mongos),) if plan.mongos else ours
     return (
         *program,
         *("--configdb", f"{plan.config_set}/{','.join(plan.config_hosts)}"),

@@ -33,7 +33,8 @@ class Installation:
     Without `data_dir` it is a new one in a temporary folder, on ports that were free, and nothing
     is left of it at the end, however this process ends. With `data_dir` it is the installation in
     that folder: it is started where it does not run, and stays. `report` gets a line for what takes
-    seconds. Settings come from SHARDHOUSE_* variables as those of `shardhouse serve` do.
+    seconds. Settings come from SHARDHOUSE_* variables as those of `shardhouse serve` do, for a
+    temporary one without those that lead out of its folder (`guard.OUTSIDE`).
 
     Entering it raises InstallationError, or another ShardhouseError, if it does not start.
     """
@@ -64,10 +65,7 @@ class Installation:
             self.api.__exit__(None, None, None)
             del self.api
         if self._guard is not None:
-            guard, self._guard, self._folder = self._guard, None, None
-            problem = guard.communicate("keep" if self._keep else "", STOP_SECONDS)[1]
-            if guard.returncode:
-                raise InstallationError(problem.strip())
+            self._end_new(self._guard)
 
     @property
     def data_dir(self) -> Path:
@@ -141,34 +139,51 @@ class Installation:
         return Instance(self, next(self.api.instances(id=answer["id"])), password)
 
     @contextmanager
-    def lease(self, **order: Any) -> Iterator[Instance]:
-        """An instance that nobody else uses meanwhile; `order` is that of `create`.
+    def lease(self, *, password: str | None = None, **order: Any) -> Iterator[Instance]:
+        """An instance that nobody else uses meanwhile; `order` is that of `create` but for the
+        name, which it has by itself.
 
         Where the installation is a temporary one, or the order names a snapshot, it is a new one,
         and deleted afterwards. Else it stays for later: who orders the same gets it again, without
-        its databases and with another password.
+        its databases and with another password, or that of the order.
         """
-        if self._named is None or order.get("snapshot"):
-            with self.create(**order) as made:
+        if "name" in order:
+            raise InstallationError(
+                f"An instance for tests has a name by itself, not {order['name']!r}: leave `name` "
+                "out of the order. Installation.create makes one of any name."
+            )
+        if self._named is None:
+            with self.create(**order, password=password) as made:
                 yield made
             return
-        name, lock = self._free_name(order)
-        try:
-            yield self._again(name) or self.create(**order, name=name)
-        finally:
-            os.close(lock)
+        with self._free_name(order) as name:
+            if order.get("snapshot"):
+                # One that is there is of a session that was killed.
+                for found in [*self.api.instances(name=name)]:
+                    self.api.dds("DELETE", f"instances/{found['id']}")
+                with self.create(**order, name=name, password=password) as made:
+                    yield made
+            else:
+                again = self._again(name, password or _new_password())
+                yield again or self.create(**order, name=name, password=password)
 
-    def _free_name(self, order: Mapping[str, Any]) -> tuple[str, int]:
-        """The first name for instances of this order that nobody has locked, and its lock."""
-        digest = hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()[:8]
+    @contextmanager
+    def _free_name(self, order: Mapping[str, Any]) -> Iterator[str]:
+        """The first name for instances of this order that nobody has locked; it is locked during
+        the block."""
+        canonical = json.dumps(order, sort_keys=True, default=os.fspath)
+        digest = hashlib.sha256(canonical.encode()).hexdigest()[:8]
         for number in itertools.count(1):
             name = f"pytest-{digest}-{number}"
             lock = locks.take(self.data_dir / "testing" / f"{name}.lock")
             if lock is not None:
-                return name, lock
-        raise AssertionError
+                try:
+                    yield name
+                finally:
+                    locks.release(lock)
+                return
 
-    def _again(self, name: str) -> Instance | None:
+    def _again(self, name: str, password: str) -> Instance | None:
         """The instance of this name as if it were new, if there is one that can be used."""
         found = next(self.api.instances(name=name), None)
         if found is None:
@@ -177,7 +192,7 @@ class Installation:
             self.api.dds("DELETE", f"instances/{found['id']}")
             return None
         self._report(f"using {name} again")
-        instance = Instance(self, found, _new_password())
+        instance = Instance(self, found, password)
         for node in instance.nodes:
             instance.resume(node)
         instance.await_normal()
@@ -210,18 +225,45 @@ class Installation:
     def _start_new(self) -> None:
         self._folder = Path(mkdtemp(prefix="shardhouse-"))
         self._report(f"starting in {self._folder}")
-        self._guard = subprocess.Popen(
-            [sys.executable, "-m", "shardhouse.testing.guard", str(self._folder)],
+        self._guard = guard = subprocess.Popen(
+            [sys.executable, "-P", "-m", "shardhouse.testing.guard", str(self._folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,  # Ctrl-C is for the tests, which end it
         )
-        assert self._guard.stdout is not None
-        if not self._guard.stdout.readline():
-            _, problem = self._guard.communicate()
-            raise InstallationError(problem.strip())
+        assert guard.stdout is not None
+        try:
+            if guard.stdout.readline():
+                return
+        except BaseException:  # Ctrl-C, mostly
+            self._end_new(guard)
+            raise
+        self._end_new(guard)
+
+    def _end_new(self, guard: "subprocess.Popen[str]") -> None:
+        """Have the guard remove what it started. InstallationError if that fails, or has failed
+        to start."""
+        from shardhouse.nodes.local import processes
+
+        folder, self._guard, self._folder = self._folder, None, None
+        rest = (
+            f"What is left of it: `shardhouse down --data-dir {folder}`, then delete that folder."
+        )
+        try:
+            problem = guard.communicate("keep" if self._keep else "", STOP_SECONDS)[1].strip()
+        except subprocess.TimeoutExpired:
+            guard.kill()
+            guard.communicate()
+            raise InstallationError(
+                f"The installation was not removed within {STOP_SECONDS:g} s. {rest}"
+            ) from None
+        if guard.returncode:
+            ended = processes.describe(guard.returncode)
+            raise InstallationError(
+                problem or f"The process that removes the installation has ended: {ended}. {rest}"
+            )
 
     def _start_named(self, folder: Path) -> None:
         from shardhouse.cli.installation import Installation as Local

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -165,21 +165,34 @@ class Instance:
         return self.kill(self.await_primary(group))
 
     def kill(self, node: Node) -> Node:
-        """Kill (SIGKILL) a node's process; `serve` starts it again."""
+        """Kill (SIGKILL) a node's process; `serve` starts it again. InstallationError if it cannot
+        be killed."""
         process = self._process(node)
-        process.kill()
-        process.wait(_KILL_SECONDS)
+        with _in_words(node):
+            process.kill()
+            process.wait(_KILL_SECONDS)
         return node
 
     def pause(self, node: Node) -> Node:
         """Stop a node's process (SIGSTOP): it keeps its connections and accepts new ones, and
-        answers nothing. A paused primary leads again when it is resumed, if there is no other."""
-        self._process(node).suspend()
+        answers nothing. A paused primary leads again when it is resumed, if there is no other.
+        InstallationError if it cannot be paused."""
+        process = self._process(node)
+        with _in_words(node):
+            process.suspend()
         return node
 
     def resume(self, node: Node) -> Node:
-        """Let a paused node go on (SIGCONT). One that is not paused is not changed."""
-        self._process(node).resume()
+        """Let a paused node go on (SIGCONT). One that is not paused, or has no process, is not
+        changed. InstallationError if it cannot be resumed."""
+        import psutil
+
+        from shardhouse.nodes.local import processes
+
+        process = processes.find(self._folder(node))
+        if process is not None:
+            with _in_words(node), suppress(psutil.NoSuchProcess):
+                process.resume()
         return node
 
     @contextmanager
@@ -189,13 +202,11 @@ class Instance:
         nodes = [node for node in self.nodes if node.zone == zone]
         if not nodes:
             raise ValueError(f"{self.name} has no node in {zone!r}; it is in {self._zones()}.")
-        try:
+        with ExitStack() as paused:  # it resumes all of them, also where one fails
             for node in nodes:
+                paused.callback(self.resume, node)
                 self.pause(node)
             yield nodes
-        finally:
-            for node in nodes:
-                self.resume(node)
         self.await_normal()
 
     def _zones(self) -> str:
@@ -249,6 +260,19 @@ class Instance:
                 ) as client:
                     return client.admin.command("hello")
         return None
+
+
+@contextmanager
+def _in_words(node: Node) -> Iterator[None]:
+    """What a signal to a node's process meets, as InstallationError."""
+    import psutil
+
+    try:
+        yield
+    except psutil.Error as error:
+        raise InstallationError(
+            f"The process of {node.name} could not be changed: {error}"
+        ) from error
 
 
 def _await(what: str, attempt: Callable[[], T | None], seconds: float) -> T:

@@ -1,5 +1,6 @@
-"""Locks between test sessions: files, each held by one open descriptor. They go with the process
-that holds them, however that ends."""
+"""Locks between test sessions: files, each held by one open descriptor. A lock goes when it is
+given back, or with the process that holds it, however that ends, and the processes that were forked
+of that and execute no other program: they have the descriptor, too."""
 
 import fcntl
 import os
@@ -16,11 +17,11 @@ def locked(path: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(descriptor)
+        release(descriptor)
 
 
 def take(path: Path) -> int | None:
-    """Take a lock until `os.close` of what this returns; None where another has it."""
+    """Take a lock until `release` of what this returns; None where another has it."""
     descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -28,6 +29,12 @@ def take(path: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def release(descriptor: int) -> None:
+    """Give a lock back, also where a forked process has its descriptor."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _open(path: Path) -> int:

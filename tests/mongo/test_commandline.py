@@ -112,7 +112,8 @@ def test_a_router_is_ours_unless_the_engine_has_one():
         400,
     )
     argv = commandline.router(plan)
-    assert argv[:5] == (sys.executable, "-m", "shardhouse.router", "--configdb", "config/a:1,b:1")
+    assert argv[:4] == (sys.executable, "-P", "-m", "shardhouse.router")
+    assert argv[4:6] == ("--configdb", "config/a:1,b:1")
     assert " ".join(argv).endswith("--maxConns 400")
     own = RouterPlan(**vars(plan) | {"mongos": PurePath("/opt/mongos"), "tls": FILES})
     assert commandline.router(own)[:3] == ("/opt/mongos", "--configdb", "config/a:1,b:1")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -17,6 +18,8 @@ from shardhouse.cli.installation import Installation as Local
 from tests.installation import Installation
 from tests.testing import seeds
 
+#: The runner would read its %40 as something else, were it not encoded.
+PASSWORD = "A1%40@%25-seven"
 CONTRIB = Path(__file__).parents[2] / "contrib"
 
 
@@ -52,7 +55,7 @@ def test_the_action_of_github(runner: dict[str, str], tmp_path: Path, folder: Pa
     printed = ""
     for step in steps:
         given = {
-            name: expression(value, inputs | {"mode": "single"})
+            name: expression(value, inputs | {"mode": "single", "password": PASSWORD})
             for name, value in step.get("env", {}).items()
         }
         printed += run(step["run"], job | given)
@@ -62,8 +65,13 @@ def test_the_action_of_github(runner: dict[str, str], tmp_path: Path, folder: Pa
     assert {expression(one["value"], {}, values) for one in action["outputs"].values()} == {
         *values.values()
     }
-    assert f"::add-mask::{values['uri']}" in printed
-    assert printed.count(password(values["uri"])) == 2  # masked, and in the masked address
+    masks = re.findall("::add-mask::(.*)\n", printed)
+    encoded = quote(PASSWORD, safe="")
+    assert {mask.replace("%25", "%") for mask in masks} == {PASSWORD, encoded, values["uri"]}
+    assert f":{encoded}@" in values["uri"]
+    rest = re.sub("::add-mask::.*\n", "", printed)
+    assert PASSWORD not in rest
+    assert encoded not in rest
     assert job["MONGODB_URI"] == values["uri"]
     with MongoClient[dict[str, Any]](values["uri"]) as client:
         client["shop"]["orders"].insert_one({"_id": 1})
@@ -102,8 +110,7 @@ def test_the_job_of_gitlab(
 ) -> None:
     seed = tmp_path / "seed.snapshot"
     seeds.save(installation, seed)
-    template = yaml.safe_load((CONTRIB / "gitlab" / "shardhouse.gitlab-ci.yml").read_text())
-    job = template[".shardhouse"]
+    job = gitlab()
     _, *before = job["before_script"]
     given = job["variables"] | {"MONGODB_SNAPSHOT": str(seed), "SHARDHOUSE_DATA_DIR": str(folder)}
     script = [*before, 'printf "%s\\n" "$MONGODB_URI" "$OS_AUTH_URL"', "exec sleep 600"]
@@ -121,6 +128,61 @@ def test_the_job_of_gitlab(
             shell.kill()
     run("\n".join(job["after_script"]), runner | given)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("failing", ["engine add", "up", "instance create", "instance uri", "env"])
+def test_a_step_that_fails_ends_the_job_of_gitlab(tmp_path: Path, failing: str) -> None:
+    job = gitlab()
+    given = stub(tmp_path, f'case "$*" in "{failing}"*) exit 3;; esac') | job["variables"]
+    before = "\n".join(job["before_script"][1:])
+    assert subprocess.run(["sh", "-ec", before], env=given, check=False).returncode == 3
+
+
+def test_a_release_of_mongodb_is_chosen(tmp_path: Path) -> None:
+    called = tmp_path / "called"
+    given = stub(tmp_path, f'echo "$@" >>{called}') | {
+        "RUNNER_TEMP": str(tmp_path),
+        "SHARDHOUSE_DATA_DIR": str(tmp_path / "shardhouse"),
+        "GITHUB_ENV": os.devnull,
+        "GITHUB_OUTPUT": os.devnull,
+    }
+    (tmp_path / "shardhouse").mkdir()
+    job = gitlab()
+    run("\n".join(job["before_script"][1:]), given | job["variables"] | {"MONGODB_RELEASE": "5.0"})
+    for_gitlab = called.read_text()
+    called.unlink()
+    action = yaml.safe_load((CONTRIB / "github-action" / "action.yml").read_text())
+    inputs = {name: one["default"] for name, one in action["inputs"].items()} | {"mongodb": "5.0"}
+    for step in action["runs"]["steps"][1:]:
+        named = {name: expression(value, inputs) for name, value in step["env"].items()}
+        run(step["run"], given | named)
+    create = "instance create ci-mongodb --mode replicaset --shards 2 --version 5.0 --wait"
+    first = ["engine add 5.0", "up", create]
+    assert for_gitlab.splitlines()[:3] == called.read_text().splitlines()[:3] == first
+
+
+def test_the_folder_goes_even_if_down_fails(runner: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "shardhouse"
+    folder.mkdir()
+    after = "\n".join(gitlab()["after_script"]).replace("shardhouse down", "false")
+    run(after, runner | {"SHARDHOUSE_DATA_DIR": str(folder)})
+    assert not folder.exists()
+
+
+def stub(folder: Path, script: str) -> dict[str, str]:
+    """The environment of a job whose `shardhouse` is a script."""
+    program = folder / "programs" / "shardhouse"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o700)
+    return os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+
+
+def gitlab() -> dict[str, Any]:
+    """The job that others extend."""
+    template = yaml.safe_load((CONTRIB / "gitlab" / "shardhouse.gitlab-ci.yml").read_text())
+    job: dict[str, Any] = template[".shardhouse"]
+    return job
 
 
 def run(script: str, environment: Mapping[str, str]) -> str:
@@ -145,7 +207,3 @@ def expression(text: str, inputs: Mapping[str, str], outputs: Mapping[str, str] 
 def pairs(path: Path) -> dict[str, str]:
     """NAME=value lines."""
     return dict(line.split("=", 1) for line in path.read_text().splitlines())
-
-
-def password(uri: str) -> str:
-    return uri.removeprefix("mongodb://rwuser:").partition("@")[0]

@@ -139,6 +139,7 @@ def test_an_instance_is_made_of_a_snapshot(
         """
         def test_one(shardhouse_instance):
             assert shardhouse_instance.mode == "Single"
+            assert shardhouse_instance.name.startswith("pytest-")
             with shardhouse_instance.client() as client:
                 assert client["shop"]["orders"].find_one() == {"_id": 1}
         """
@@ -178,6 +179,40 @@ def test_nothing_is_left_of_a_session(pytester: pytest.Pytester, number: signal.
         session.kill()
     until("its processes to be gone", lambda: not named(data_dir))
     until("its folder to be gone", lambda: not data_dir.exists())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_of_a_session_that_ends_while_it_starts(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(pytester.mkdir("tmp")))
+    program = "from shardhouse.testing import Installation; Installation().__enter__()"
+    session = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+    try:
+        log = until("serve to start", lambda: next(pytester.path.glob("tmp/*/serve.log"), None))
+        session.send_signal(number)
+        assert session.wait(120)
+    finally:
+        session.kill()
+    if number != signal.SIGKILL:  # a session that can waits for it
+        assert not log.parent.exists()
+    # The guard sees the end when serve answers.
+    until("its processes to be gone", lambda: not named(log.parent), 120)
+    assert not log.parent.exists()
+
+
+def test_a_folder_is_relative_to_where_it_is_said(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeini("[pytest]")
+    called = pytester.mkdir("called")
+    monkeypatch.chdir(called)
+    monkeypatch.setenv("SHARDHOUSE_DATA_DIR", "here")
+    shown = pytester.runpytest_inprocess("--collect-only", "--rootdir", str(pytester.path))
+    shown.stdout.fnmatch_lines([f"shardhouse: installation in {called / 'here'}"])
+    pytester.makeini("[pytest]\nshardhouse_data_dir = there")
+    shown = pytester.runpytest_inprocess("--collect-only")
+    shown.stdout.fnmatch_lines([f"shardhouse: installation in {pytester.path / 'there'}"])
 
 
 def test_it_costs_nothing_until_it_is_used() -> None:
