@@ -38,7 +38,7 @@ def size_of_entry(name: str, size: int) -> int:
 
 def unpack(chunks: Iterable[bytes]) -> Iterator[DataFile]:
     """The files of an archive that `pack` wrote. A file's content can be read until the next one is
-    asked for. `chunks` are read to their end.
+    asked for. `chunks` are read to their end, which is soon behind that of the archive.
 
     Raises CorruptBackupError where the archive is cut or holds anything but files below a folder.
     """
@@ -55,8 +55,11 @@ def unpack(chunks: Iterable[bytes]) -> Iterator[DataFile]:
             for _ in content:
                 pass
         source.exactly(-header.size % _BLOCK)
-    if any(any(chunk) for chunk in source.rest()):
-        raise _corrupt("something follows its end")
+    behind = 0
+    for chunk in source.rest():
+        behind += len(chunk)
+        if any(chunk) or behind > tarfile.RECORDSIZE:  # programs fill a record with zeros
+            raise _corrupt("something follows its end")
 
 
 class _Source:

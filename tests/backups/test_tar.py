@@ -5,6 +5,7 @@ import random
 import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,11 @@ def test_the_stream_is_read_to_its_end() -> None:
         unpacked(chunks())
     with pytest.raises(CorruptBackupError, match="something follows"):
         unpacked([packed(FILES), b"x"])
+
+
+def test_zeros_without_end_are_not_read() -> None:
+    with pytest.raises(CorruptBackupError, match="something follows"):
+        unpacked(chain([packed(FILES)], repeat(bytes(512))))
 
 
 def foreign(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> bytes:

@@ -4,9 +4,12 @@ import hashlib
 import io
 import json
 import os
+import select
+import socket
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -256,6 +259,8 @@ def test_what_cannot_be_loaded_is_refused_and_leaves_nothing(
     with Raw(url.port) as raw:
         raw.send(head, content[:middle])
         until("it to arrive", lambda: list((other.data_dir / "backups").rglob("*.part")) or None)
+        same = httpx.put(link, content=content[:10])
+        assert (same.status_code, same.json()["error_code"]) == (403, "DBS.200019")
     until("what has arrived to be gone", lambda: is_clean(other) or None)
     assert httpx.put(link, content=content).status_code == 200  # the link was not used up
     again = httpx.put(link, content=content)
@@ -273,6 +278,29 @@ def test_what_cannot_be_loaded_is_refused_and_leaves_nothing(
         snapshots.load(api, saved.path, name="ab")
     until("what was sent for it to be gone", lambda: is_clean(other))
     assert listed(other) == known
+
+
+def test_those_that_arrive_slowly_keep_nobody_from_the_service(other: Installation) -> None:
+    links = [
+        httpx.URL(other.call("POST", "/backups/snapshots").json()["upload_link"]) for _ in range(16)
+    ]
+    with ExitStack() as stack:
+        waiting = []
+        for url in links:
+            assert url.port is not None
+            raw = stack.enter_context(Raw(url.port))
+            path = url.raw_path.decode()
+            raw.send(request(path, "PUT", Transfer_Encoding="chunked"), b"1\r\nx\r\n")
+            waiting.append(raw)
+
+        def answered() -> set[socket.socket]:
+            return set(select.select([raw.socket for raw in waiting], [], [], 0)[0])
+
+        until("those that may not arrive to be refused", lambda: len(answered()) == 12)
+        refused = answered()
+        answers = [raw.answer() for raw in waiting if raw.socket in refused]
+        assert {one.status for one in answers if one} == {429}
+        assert other.call("GET", "/instances").status_code == 200
 
 
 def test_it_belongs_to_the_project_of_who_sends_it(other: Installation, saved: Saved) -> None:
