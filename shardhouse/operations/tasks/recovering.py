@@ -10,7 +10,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shardhouse.backups import entries, manifest, positions, slices, tar
+from shardhouse import tar
+from shardhouse.backups import entries, manifest, positions, slices
 from shardhouse.backups.archive import Archive
 from shardhouse.backups.manifest import SetBackup
 from shardhouse.domain import restoring
@@ -105,7 +106,8 @@ def unpack(run: Run[Recovery]) -> None:
         target = restored(group)
         run.context.runtime.stop(target, 0)
         run.context.runtime.ensure_volume(target, {})
-        packed = manifest.verified(tar.unpack(archive.read(stored.data.name)), stored.files)
+        content = archive.read(stored.data.name, stored.data.plain_size)
+        packed = manifest.verified(tar.unpack(content), stored.files)
         sparing = disk.sparing(run.context, run.instance, packed, _RESTORING)
         run.context.runtime.write_data(target, sparing)
         run.report(f"{done} of {len(sets)} replica sets")
@@ -114,6 +116,8 @@ def unpack(run: Run[Recovery]) -> None:
 def _check_space(run: Run[Recovery], sets: tuple[SetBackup, ...]) -> None:
     """Each node needs its data once more. Raises StepError without the room for that."""
     sizes = {one.group_id: sum(file.size for file in one.files) for one in sets}
+    for one in sets:
+        sizes[one.group_id] += one.oplog.plain_size if one.oplog else 0
     needed = sum(
         sizes[run.arguments.groups[group.id]] * len(group.nodes)
         for group in run.instance.data_groups
@@ -233,7 +237,7 @@ def _since(run: Run[Recovery], archive: Archive, stored: SetBackup) -> Iterator[
         return slices.read(archive, stored.group_id, top, upto)
     if stored.oplog is None:
         return iter(())
-    return entries.split(archive.read(stored.oplog.name))
+    return entries.split(archive.read(stored.oplog.name, stored.oplog.plain_size))
 
 
 def found(run: Run[Recovery], administrator: Mapping[str, Any] | None) -> None:

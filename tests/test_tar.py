@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from shardhouse.backups.tar import pack, unpack
 from shardhouse.errors import BackupError, CorruptBackupError
-from shardhouse.nodes.runtime import DataFile
+from shardhouse.tar import DataFile, pack, unpack
 
 FILES = {
     "WiredTiger": b"WiredTiger 11.0.1",
