@@ -1,5 +1,6 @@
 """Snapshots: an instance with its data as one file, saved and loaded. `docs/snapshots.md`."""
 
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -8,16 +9,18 @@ from typing import Any, BinaryIO
 
 from shardhouse.client import files, jobs, orders
 from shardhouse.client.api import Client
-from shardhouse.client.errors import ClientError
+from shardhouse.client.errors import ClientError, RefusalError
 from shardhouse.contract.snapshot_file import read_listing, unpack
 from shardhouse.contract.snapshots import FILES, Snapshot
-from shardhouse.errors import CorruptBackupError, SnapshotError
+from shardhouse.errors import CorruptBackupError, ShardhouseError, SnapshotError
 from shardhouse.tar import DataFile
 
 SUFFIX = ".snapshot"
 Progress = Callable[[int, int], None]
 """Told how many bytes are done, of how many."""
 _CHUNK = 1024**2
+_STOP_SECONDS = 60.0
+"""For a backup that is being made to end."""
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -46,15 +49,14 @@ def save(
     name = f"snapshot-{uuid.uuid4().hex[:12]}"
     wanted = {"instance_id": instance_id, "name": name, "description": "Goes when it is saved."}
     answer = client.dds("POST", "backups", {"backup": wanted})
-    backup = f"backups/{answer['backup_id']}"
+    backup_id, job_id = answer["backup_id"], answer["job_id"]
     try:
-        finish(client, answer["job_id"])
-        _fetch(client, client.dds("GET", f"{backup}/snapshot"), path, progress)
-    except BaseException:
-        with suppress(ClientError):
-            client.dds("DELETE", backup)
+        finish(client, job_id)
+        _fetch(client, client.dds("GET", f"backups/{backup_id}/snapshot"), path, progress)
+    except BaseException as error:
+        _remove(client, backup_id, job_id, error)
         raise
-    client.dds("DELETE", backup)
+    _remove(client, backup_id, job_id)
 
 
 def load(
@@ -141,6 +143,33 @@ def _unreadable(path: Path, error: OSError) -> ClientError:
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
     while piece := file.read(_CHUNK):
         yield piece
+
+
+def _remove(
+    client: Client, backup_id: str, job_id: str, failure: BaseException | None = None
+) -> None:
+    """Nothing is left of a backup, which after a failure may still be made. Raises ClientError,
+    which tells the failure, too, where it stays."""
+    try:
+        if failure is not None:
+            _stop(client, backup_id, job_id)
+        client.dds("DELETE", f"backups/{backup_id}")
+    except ClientError as error:
+        before = f"{failure} " if isinstance(failure, ShardhouseError) else ""
+        raise ClientError(
+            f"{before}The backup {backup_id} stays in the list of backups: delete it. "
+            f"{error.message}"
+        ) from None
+
+
+def _stop(client: Client, backup_id: str, job_id: str) -> None:
+    """A backup is not made any more, unless that takes too long."""
+    with suppress(RefusalError):  # it has ended
+        client.dds("PUT", f"backups/{backup_id}", {"action": "stop"})
+    deadline = time.monotonic() + _STOP_SECONDS
+    for _ in jobs.states(client, job_id):
+        if time.monotonic() > deadline:
+            return
 
 
 def _fetch(client: Client, link: dict[str, Any], path: Path, progress: Progress) -> None:
