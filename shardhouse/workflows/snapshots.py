@@ -62,7 +62,7 @@ def receive(context: Context, project_id: str, backup_id: str, chunks: Iterable[
         try:
             return _kept(context, origin, backup_id, snapshot, parts)
         except BaseException:
-            discard(context, origin.id)
+            _discard(context, origin.id)
             raise
     except CorruptBackupError as error:
         raise bad_parameter(_FIELD, f"it is cut short or damaged. {error.message}") from None
@@ -82,36 +82,45 @@ def is_snapshot(context: Context, instance_id: str) -> bool:
 def restored(context: Context, instance_id: str, job_id: str) -> None:
     """A job has restored a backup of this instance, or has failed to: if that was a snapshot, it
     goes, unless another job needs it. Repeating it is harmless. Raises BackupError."""
-    with context.database.read() as connection:
-        others = {use.origin_id for use in restorable.in_use(connection, but=job_id)}
-    if is_snapshot(context, instance_id) and instance_id not in others:
-        discard(context, instance_id)
+    if is_snapshot(context, instance_id) and _disabled(context, instance_id, but=job_id):
+        _discard(context, instance_id)
 
 
 def expire(context: Context) -> None:
     """Remove the snapshots that nothing has restored for a day, and what a crash has left of one.
-    Raises BackupError."""
+    None that arrives is so old. Raises BackupError."""
     with context.database.read() as connection:
-        used = {use.origin_id for use in restorable.in_use(connection)}
         imported = instances.with_policy(connection, policy.IMPORTED)
     for origin in imported:
-        if origin.id not in used and origin.created_at < now() - KEPT:
-            discard(context, origin.id)
+        if origin.created_at < now() - KEPT and _disabled(context, origin.id):
+            _discard(context, origin.id)
             log.info("snapshot expired", instance=origin.id)
 
 
-def discard(context: Context, instance_id: str) -> None:
-    """Nothing is stored or known of a snapshot, or of the instance that it was of. Raises
-    BackupError."""
+def _disabled(context: Context, instance_id: str, but: str = "") -> bool:
+    """Whether no running job uses a snapshot, one left out: then none will from now on."""
     with context.database.write() as connection:
-        for backup in backups.of_instance(connection, instance_id):
-            backups.change(connection, backup.id, status=BackupStatus.DISABLED)
-    context.storage.delete(entry.name for entry in context.storage.list(f"{instance_id}/"))
-    context.archives.forget(instance_id)
+        used = any(use.origin_id == instance_id for use in restorable.in_use(connection, but=but))
+        if not used:
+            for backup in backups.of_instance(connection, instance_id):
+                backups.change(connection, backup.id, status=BackupStatus.DISABLED)
+    return not used
+
+
+def _discard(context: Context, instance_id: str) -> None:
+    """Nothing is stored or known of a snapshot that nothing uses, or of the instance that it was
+    of. Raises BackupError."""
+
+    def delete() -> None:
+        context.storage.delete(entry.name for entry in context.storage.list(f"{instance_id}/"))
+        context.archives.forget(instance_id)
+
+    delete()
     with context.database.write() as connection:
         for backup in backups.of_instance(connection, instance_id):
             backups.remove(connection, backup.id)
         instances.erase(connection, instance_id)
+    delete()  # who asked for it just now may have made a key
 
 
 def _origin(context: Context, project_id: str, instance_id: str, snapshot: Snapshot) -> Instance:

@@ -142,6 +142,19 @@ def test_it_is_a_file_that_says_what_it_holds(
     assert (group["nodes"], group["spec_code"]) == (3, "dds.mongodb.s2.medium.4.repset")
 
 
+def test_a_save_that_is_ended_leaves_no_backup(
+    installation: Installation, shared_replica: dict[str, Any], tmp_path: Path
+) -> None:
+    def ended(_client: Client, _job_id: str) -> None:
+        raise KeyboardInterrupt
+
+    known = {one["id"] for one in backups(installation)}
+    with client(installation) as api, pytest.raises(KeyboardInterrupt):
+        snapshots.save(api, shared_replica["id"], tmp_path / "it", finish=ended)
+    until("the backup to be gone", lambda: {one["id"] for one in backups(installation)} <= known)
+    assert not list(tmp_path.iterdir())
+
+
 def test_it_becomes_another_instance_where_it_came_from(
     installation: Installation, saved: Saved
 ) -> None:
@@ -195,6 +208,8 @@ def test_nobody_gets_reserved_rights_by_it(
     job = other.wait_job(answer["job_id"])
     assert job["status"] == "Failed"
     assert "user mallory@admin holds what is reserved" in job["fail_reason"]
+    failed = [step["name"] for step in job["steps"] if step["status"] == "Failed"]
+    assert failed == ["Verify and found the replica sets anew"]  # before a client could log in
     until("the upload to be gone", lambda: is_clean(other), 60)
     assert not other.nodes(answer["id"])
     other.delete(answer["id"])

@@ -5,7 +5,7 @@ Every step can be repeated: it begins with the data as the step before left it.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +18,7 @@ from shardhouse.domain import restoring
 from shardhouse.domain.backup import Backup
 from shardhouse.domain.model import Group, GroupType, Instance, Node, Status
 from shardhouse.errors import StepError
+from shardhouse.mongo import administrator as administrators
 from shardhouse.mongo import keyfile, recovery
 from shardhouse.mongo.admin import Access, Client, Clients, accepts
 from shardhouse.mongo.wait import Deadline
@@ -48,13 +49,15 @@ _HELD: set[Endpoint] = set()
 class Recovery:
     """What is restored: a backup of the instance `origin_id`, and what was written after it up to
     the position `upto`: from the captured slices where `by_time`, else from the backup itself.
-    `groups` says which of its replica sets each group gets, by ids."""
+    `groups` says which of its replica sets each group gets, by ids. What is `imported` came as a
+    snapshot."""
 
     backup_id: str
     origin_id: str
     upto: str
     by_time: bool
     groups: Mapping[str, str]
+    imported: bool = False
 
 
 def of_backup(backup: Backup) -> Recovery:
@@ -243,13 +246,16 @@ def _since(run: Run[Recovery], archive: Archive, stored: SetBackup) -> Iterator[
 def found(run: Run[Recovery], administrator: Mapping[str, Any] | None) -> None:
     """All collections are sound, each replica set is founded anew with the members of this
     instance, and each member has the data aside. An `administrator` that is given replaces the one
-    of the backup."""
+    of the backup. Raises StepError for a snapshot in which somebody has what is reserved: no client
+    reaches it yet."""
     user_store = user_group(run.instance)
     documents: dict[str, int] = {}
 
     def settle(group: Group) -> None:
         with private(run, group) as client:
             documents[group.name] = sum(recovery.verify(client).values())
+            if run.arguments.imported:
+                check_holders(administrators.holders(client))
             recovery.found_anew(client, set_plan(group), **_others(run.instance, group))
             if administrator is not None and group.id == user_store.id:
                 users = client.admin["system.users"]
@@ -258,6 +264,13 @@ def found(run: Run[Recovery], administrator: Mapping[str, Any] | None) -> None:
         _report(run, documents, "documents")
 
     parallel_map(settle, run.instance.data_groups, _at_once(run))
+
+
+def check_holders(found: Sequence[str]) -> None:
+    """Raises StepError where somebody holds what is reserved, or something else stands against the
+    limits."""
+    if found:
+        raise StepError(f"The data cannot be used here: {'; '.join(found)}.")
 
 
 def _copy_to_others(run: Run[Recovery], group: Group) -> None:
