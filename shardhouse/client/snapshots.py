@@ -1,5 +1,6 @@
 """Snapshots: an instance with its data as one file, saved and loaded. `docs/snapshots.md`."""
 
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -42,9 +43,9 @@ def save(
     Raises ClientError; what `finish` raises passes through.
     """
     path = Path(path)
-    if path.exists() and not force:
+    if os.path.lexists(path) and not force:
         raise ClientError(f"{path} exists. Choose another file, or replace it (--force).")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise ClientError(f"There is no folder {path.parent}.")
     name = f"snapshot-{uuid.uuid4().hex[:12]}"
     wanted = {"instance_id": instance_id, "name": name, "description": "Goes when it is saved."}
@@ -90,7 +91,7 @@ def load(
     body = orders.restoring(
         name or instance.name,
         {"type": "backup", "backup_id": received["backup_id"]},
-        orders.flavor_like(_shown(snapshot), instance.mode, spec),
+        orders.flavor_like(_as_shown(snapshot), instance.mode, spec),
         orders.place_like(None, client.region),
         password=password,
         port=port,
@@ -202,7 +203,7 @@ def _strategy(snapshot: Snapshot) -> dict[str, str]:
     return {name: str(value) for name, value in strategy if value != ""}
 
 
-def _shown(snapshot: Snapshot) -> dict[str, Any]:
+def _as_shown(snapshot: Snapshot) -> dict[str, Any]:
     """The instance that was saved, as far as the API would show how large its nodes are."""
     return {
         "groups": [

@@ -26,7 +26,7 @@ HEAD, SUMS = "snapshot.json", "SHA256SUMS"
 """Names of the first file of a snapshot, and of the last."""
 MOST_HEAD = 1024**2
 """Bytes of a head: nothing else is done while it is parsed."""
-MOST_FILES = 250_000
+MOST_FILES = 100_000
 """MongoDB's files in a snapshot: one for each collection and each index."""
 MOST_NAMESPACES = 64 * 1024**2
 """Bytes of what says which collections a replica set has: some hundred for each."""
@@ -39,6 +39,8 @@ _MOST_NODES, _MOST_GB = 64, 100_000
 _POSITION = r"^[0-9a-f]{16}$"
 _SHA256 = r"^[0-9a-f]{64}$"
 Count = Annotated[int, Field(ge=0)]
+Text = Annotated[str, Field(pattern=r"^\P{C}{0,100}$")]
+"""Without control characters, for it is shown."""
 
 
 class SnapshotGroup(Wire):
@@ -58,9 +60,9 @@ class SnapshotGroup(Wire):
 class SnapshotStrategy(Wire):
     """Its automatic backups: see `domain.model.BackupStrategy`."""
 
-    start_time: str
+    start_time: Text
     keep_days: Count
-    period: str
+    period: Text
 
 
 class SnapshotInstance(Wire):
@@ -68,10 +70,10 @@ class SnapshotInstance(Wire):
 
     name: str
     mode: Mode
-    version: str
+    version: Text
     storage_engine: Annotated[str, Field(pattern="^(wiredTiger|rocksDB)$")]
-    engine_version: str
-    engine_build: str
+    engine_version: Text
+    engine_build: Text
     ssl: bool
     backup_strategy: SnapshotStrategy
     groups: tuple[SnapshotGroup, ...]

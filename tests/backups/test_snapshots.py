@@ -224,6 +224,10 @@ def _unnamed(head: dict[str, Any]) -> None:
     head["instance"]["name"] = "<b>"
 
 
+def _for_terminals(head: dict[str, Any]) -> None:
+    head["instance"]["engine_version"] = "6.0\x1b[2J"
+
+
 def _nowhere(head: dict[str, Any]) -> None:
     head["consistent_at"] = "yesterday"
 
@@ -267,6 +271,7 @@ def _less_than_nothing(head: dict[str, Any]) -> None:
         _elsewhere,
         _unnamed,
         _nowhere,
+        _for_terminals,
         _less_than_nothing,
         _two_sets_of_a_name,
         _unknown_spec,
