@@ -4,6 +4,7 @@
 replica set's files, of which a line is parsed at a time.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import ValidationError
@@ -77,8 +78,7 @@ def sums(files: Iterable[PackedFile]) -> bytes:
 def listing(files: Iterable[PackedFile]) -> Iterator[bytes]:
     """A list of MongoDB's files, in lines."""
     for file in files:
-        item = DataFileItem(name=file.name, size=file.size, sha256=file.sha256)
-        yield item.model_dump_json().encode() + b"\n"
+        yield json.dumps(vars(file)).encode() + b"\n"
 
 
 def read_listing(file: DataFile, told: SnapshotFiles) -> tuple[PackedFile, ...]:
