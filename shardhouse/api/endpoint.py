@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
@@ -28,6 +28,11 @@ from shardhouse.errors import DdsError, bad_parameter, instance_not_found
 from shardhouse.operations.submit import Accepted, Target
 from shardhouse.store import instances
 from shardhouse.workflows.operation import Edit, Operation
+
+UPLOAD_THREADS = 8
+"""Threads of calls that upload a file, which take as long as their sender. No other call waits for
+one of these."""
+_UPLOADS = CapacityLimiter(UPLOAD_THREADS)
 
 Q = TypeVar("Q", bound=Wire)
 B = TypeVar("B", bound=Wire)
@@ -138,6 +143,7 @@ def router(endpoints: Iterable[Endpoint]) -> APIRouter:
 
 def _served(endpoint: Endpoint) -> Callable[[HttpRequest], Any]:
     call = endpoint.call
+    threads = _UPLOADS if call.uploads else None
     authenticate = (
         dds_caller(call.permission, reads=call.only_reads, administers=call.administers)
         if call.permission
@@ -158,7 +164,7 @@ def _served(endpoint: Endpoint) -> Callable[[HttpRequest], Any]:
             raw=raw,
             content=streamed(request) if call.uploads else iter(()),
         )
-        answer = await run_in_threadpool(endpoint.handler, asked)
+        answer = await to_thread.run_sync(endpoint.handler, asked, limiter=threads)
         if call.success == HTTPStatus.NO_CONTENT:
             return Response(status_code=call.success)
         if isinstance(answer, Response):

@@ -29,6 +29,7 @@ from shardhouse.errors import (
     ShardhouseError,
 )
 from shardhouse.store.vault import Vault
+from shardhouse.tar import digested
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -98,12 +99,14 @@ class Archive:
         sealed = digested(digest, self._sealed(name, pieces))
         return self._storage.write(self._folder + name, sealed), digest.hexdigest()
 
-    def read(self, name: str) -> Iterator[bytes]:
+    def read(self, name: str, most: int | None = None) -> Iterator[bytes]:
         """The content in pieces. Raises MissingObjectError at once where there is no such object,
         and CorruptBackupError as soon as it meets a byte that was not written under this name: so
-        nothing is known to be whole before the last piece."""
+        nothing is known to be whole before the last piece. Of what others compressed, nothing is
+        given beyond `most` bytes: CorruptBackupError."""
         stored = self._storage.read(self._folder + name)
-        return ahead(_decompressed(name, self._opened(name, stored)))
+        content = _decompressed(name, self._opened(name, stored))
+        return ahead(content if most is None else _bounded(name, content, most))
 
     def read_packed(self, name: str) -> Iterator[bytes]:
         """The content as it was compressed, in pieces. Raises as `read`."""
@@ -242,13 +245,6 @@ class _Counted:
             yield chunk
 
 
-def digested(digest: "hashlib._Hash", chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Passes chunks on through a hash."""
-    for chunk in chunks:
-        digest.update(chunk)
-        yield chunk
-
-
 def _compressed(chunks: Iterable[bytes], *, again: bool) -> Iterator[bytes]:
     compressor = zstd.ZstdCompressor(options=_OPTIONS | _AGAIN if again else _OPTIONS)
     for chunk in chunks:
@@ -267,6 +263,15 @@ def _decompressed(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise _corrupt(name) from None
     if not decompressor.eof or decompressor.unused_data:
         raise _corrupt(name)
+
+
+def _bounded(name: str, chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > most:
+            raise CorruptBackupError(f"The backup object {name} has more than {most} bytes.")
+        yield chunk
 
 
 def _numbered(chunks: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bytearray]]:

@@ -11,6 +11,8 @@ from bson.timestamp import Timestamp
 from shardhouse.errors import CorruptBackupError
 
 _LENGTH = 4
+_LONGEST = 16 * 1024**2 + 64 * 1024
+"""Bytes of an entry: a document's, and the fields around it."""
 #: Only the fields of the entry itself are decoded: what it holds may be large, and anything.
 _OPTIONS: CodecOptions[RawBSONDocument] = CodecOptions(RawBSONDocument, tz_aware=True)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,7 +21,7 @@ _JOINED = b"config.shards\0"
 
 def split(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Entries of a stream, whose pieces may end anywhere. Raises CorruptBackupError for one that
-    ends within an entry."""
+    ends within an entry, and for an entry that is longer than any can be."""
     rest = b""
     for chunk in chunks:
         data = rest + chunk
@@ -27,6 +29,8 @@ def split(chunks: Iterable[bytes]) -> Iterator[bytes]:
         while len(data) - start >= _LENGTH:
             end = start + _length(data, start)
             if end > len(data):
+                if end - start > _LONGEST:
+                    raise CorruptBackupError("An archived entry of an oplog is too long.")
                 break
             yield data[start:end]
             start = end

@@ -3,31 +3,21 @@
 `docs/backups.md` describes the file, and reads it without this program.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from shardhouse.backups.archive import Archive, Stored, digested
+from shardhouse.backups.archive import Archive, Stored
 from shardhouse.domain.backup import BackupType, GroupShape
 from shardhouse.domain.model import GroupType, Instance, Mode
 from shardhouse.errors import BackupError, CorruptBackupError
-from shardhouse.nodes.runtime import DataFile
+from shardhouse.tar import DataFile, PackedFile, listed
 
 FORMAT = 1
 FOLDER = "backups/"
-
-
-@dataclass(frozen=True)
-class PackedFile:
-    """A file in an archive of a node's files: its bytes, and their SHA-256 (hexadecimal)."""
-
-    name: str
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -152,18 +142,15 @@ def remove(archive: Archive, backup_id: str) -> None:
     archive.delete(sorted(names, key=lambda one: one != name(backup_id)))
 
 
-def listed(files: Iterable[DataFile], into: list[PackedFile]) -> Iterator[DataFile]:
-    """The same files; each that was read to its end is put on the list."""
-    for file in files:
-        digest = hashlib.sha256()
-        yield replace(file, chunks=digested(digest, file.chunks))
-        into.append(PackedFile(file.name, file.size, digest.hexdigest()))
-
-
 def verified(files: Iterable[DataFile], expected: Sequence[PackedFile]) -> Iterator[DataFile]:
-    """The same files. Raises CorruptBackupError, at the latest behind the last one, where they are
-    not those that are expected."""
+    """The same files. Raises CorruptBackupError where they are not those that are expected: before
+    a file of another name or size, behind the last one for another content."""
     found: list[PackedFile] = []
-    yield from listed(files, found)
+    other = CorruptBackupError("The files of a backup are not those that its manifest lists.")
+    for file in listed(files, found):
+        following = expected[len(found) : len(found) + 1]
+        if [(one.name, one.size) for one in following] != [(file.name, file.size)]:
+            raise other
+        yield file
     if found != list(expected):
-        raise CorruptBackupError("The files of a backup are not those that its manifest lists.")
+        raise other

@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 from shardhouse.cli.output import CliError
-from shardhouse.client.files import PART, whole
+from shardhouse.client.files import unfinished, whole
 
 if TYPE_CHECKING:
     from shardhouse.client.api import Client
@@ -131,10 +131,9 @@ class DumpTarget:
         """A folder has its name only when all of it is there."""
         from shardhouse.backups import dumps  # only this needs the driver
 
-        part = folder.with_name(folder.name + PART)
-        shutil.rmtree(part, ignore_errors=True)
+        part = unfinished(folder)
+        part.mkdir(mode=0o700)
         try:
-            part.mkdir(mode=0o700)
             with _received(client, link, quiet=quiet) as chunks:
                 dumps.unpack(link["name"], chunks, part, zipped=self.gzip)
             part.replace(folder)

@@ -1,5 +1,6 @@
 """`shardhouse snapshot`: an instance with its data as one file, to make others of."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -160,7 +161,7 @@ def _path(file: Path) -> Path:
     from shardhouse.client.snapshots import SUFFIX
 
     named = file.with_name(file.name + SUFFIX)
-    return named if not file.exists() and named.exists() else file
+    return named if not os.path.exists(file) and os.path.exists(named) else file
 
 
 def _facts(path: Path, snapshot: "Snapshot") -> dict[str, Any]:

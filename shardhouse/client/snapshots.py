@@ -1,24 +1,27 @@
 """Snapshots: an instance with its data as one file, saved and loaded. `docs/snapshots.md`."""
 
-import hashlib
-import tarfile
+import os
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from io import BufferedReader
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO
 
 from shardhouse.client import files, jobs, orders
 from shardhouse.client.api import Client
-from shardhouse.client.errors import ClientError
-from shardhouse.contract.snapshots import HEAD, MOST_HEAD, SUMS, Snapshot, parse
-from shardhouse.errors import SnapshotError
+from shardhouse.client.errors import ClientError, RefusalError
+from shardhouse.contract.snapshot_file import read_listing, unpack
+from shardhouse.contract.snapshots import FILES, Snapshot
+from shardhouse.errors import CorruptBackupError, ShardhouseError, SnapshotError
+from shardhouse.tar import DataFile
 
 SUFFIX = ".snapshot"
 Progress = Callable[[int, int], None]
 """Told how many bytes are done, of how many."""
 _CHUNK = 1024**2
+_STOP_SECONDS = 60.0
+"""For a backup that is being made to end."""
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -40,22 +43,21 @@ def save(
     Raises ClientError; what `finish` raises passes through.
     """
     path = Path(path)
-    if path.exists() and not force:
+    if os.path.lexists(path) and not force:
         raise ClientError(f"{path} exists. Choose another file, or replace it (--force).")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise ClientError(f"There is no folder {path.parent}.")
     name = f"snapshot-{uuid.uuid4().hex[:12]}"
     wanted = {"instance_id": instance_id, "name": name, "description": "Goes when it is saved."}
     answer = client.dds("POST", "backups", {"backup": wanted})
-    backup = f"backups/{answer['backup_id']}"
+    backup_id, job_id = answer["backup_id"], answer["job_id"]
     try:
-        finish(client, answer["job_id"])
-        _fetch(client, client.dds("GET", f"{backup}/snapshot"), path, progress)
-    except BaseException:
-        with suppress(ClientError):
-            client.dds("DELETE", backup)
+        finish(client, job_id)
+        _fetch(client, client.dds("GET", f"backups/{backup_id}/snapshot"), path, progress)
+    except BaseException as error:
+        _remove(client, backup_id, job_id, error)
         raise
-    client.dds("DELETE", backup)
+    _remove(client, backup_id, job_id)
 
 
 def load(
@@ -80,13 +82,16 @@ def load(
     path = Path(path)
     snapshot = read(path)
     link = client.dds("POST", "backups/snapshots")
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise _unreadable(path, error) from None
     received = client.upload(link["upload_link"], size, _counted(path, size, progress))
     instance = snapshot.instance
     body = orders.restoring(
         name or instance.name,
         {"type": "backup", "backup_id": received["backup_id"]},
-        orders.flavor_like(_like(snapshot), instance.mode, spec),
+        orders.flavor_like(_as_shown(snapshot), instance.mode, spec),
         orders.place_like(None, client.region),
         password=password,
         port=port,
@@ -103,46 +108,69 @@ def load(
 def read(path: Path | str) -> Snapshot:
     """What a file begins with. Raises SnapshotError where it is no snapshot, or one of a later
     format; ClientError where it cannot be read."""
-    with _opened(Path(path)) as archive:
-        return parse(_following(archive, HEAD).read(MOST_HEAD))
+    with _opened(Path(path)) as (snapshot, _):
+        return snapshot
 
 
 def check(path: Path | str) -> Snapshot:
     """The same of a file that is as it was written, all of it. Raises as `read`, and SnapshotError
     where it is damaged or cut short."""
-    with _opened(Path(path)) as archive:
-        head = _following(archive, HEAD).read(MOST_HEAD)
-        snapshot = parse(head)
-        sums = f"{hashlib.sha256(head).hexdigest()}  {HEAD}\n"
-        for name, _ in snapshot.parts():
-            digest = hashlib.file_digest(_following(archive, name), "sha256")
-            sums += f"{digest.hexdigest()}  {name}\n"
-        if _following(archive, SUMS).read() != sums.encode():
-            raise SnapshotError("it is damaged: its checksums are wrong.")
+    with _opened(Path(path)) as (snapshot, parts):
+        lists = {one.name + FILES: one.files for one in snapshot.sets}
+        for part in parts:
+            if part.name in lists:
+                read_listing(part, lists[part.name])
     return snapshot
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tarfile.TarFile]:
-    """A snapshot, open. Errors name it."""
+def _opened(path: Path) -> Iterator[tuple[Snapshot, Iterator[DataFile]]]:
+    """A snapshot, as the service reads it. Errors name it."""
     try:
-        with tarfile.open(path, "r:") as archive:
-            yield archive
+        with path.open("rb") as file:
+            yield unpack(_pieces(file))
     except SnapshotError as error:
         raise SnapshotError(f"{path}: {error.message}") from None
-    except tarfile.TarError as error:
-        raise SnapshotError(f"{path}: it is no snapshot, or cut short: {error}.") from None
+    except CorruptBackupError as error:
+        raise SnapshotError(f"{path}: it is damaged or cut short. {error.message}") from None
     except OSError as error:
-        raise ClientError(f"{path} cannot be read: {error.strerror}.") from None
+        raise _unreadable(path, error) from None
 
 
-def _following(archive: tarfile.TarFile, name: str) -> BufferedReader:
-    """The next file, which should have this name."""
-    member = archive.next()
-    file = archive.extractfile(member) if member and member.name == name else None
-    if file is None:
-        raise SnapshotError(f"it is no snapshot, or cut short: {name} is missing.")
-    return cast(BufferedReader, file)
+def _unreadable(path: Path, error: OSError) -> ClientError:
+    return ClientError(f"{path} cannot be read: {error.strerror}.")
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_CHUNK):
+        yield piece
+
+
+def _remove(
+    client: Client, backup_id: str, job_id: str, failure: BaseException | None = None
+) -> None:
+    """Nothing is left of a backup, which after a failure may still be made. Raises ClientError,
+    which tells the failure, too, where it stays."""
+    try:
+        if failure is not None:
+            _stop(client, backup_id, job_id)
+        client.dds("DELETE", f"backups/{backup_id}")
+    except ClientError as error:
+        before = f"{failure} " if isinstance(failure, ShardhouseError) else ""
+        raise ClientError(
+            f"{before}The backup {backup_id} stays in the list of backups: delete it. "
+            f"{error.message}"
+        ) from None
+
+
+def _stop(client: Client, backup_id: str, job_id: str) -> None:
+    """A backup is not made any more, unless that takes too long."""
+    with suppress(RefusalError):  # it has ended
+        client.dds("PUT", f"backups/{backup_id}", {"action": "stop"})
+    deadline = time.monotonic() + _STOP_SECONDS
+    for _ in jobs.states(client, job_id):
+        if time.monotonic() > deadline:
+            return
 
 
 def _fetch(client: Client, link: dict[str, Any], path: Path, progress: Progress) -> None:
@@ -157,11 +185,14 @@ def _fetch(client: Client, link: dict[str, Any], path: Path, progress: Progress)
 
 
 def _counted(path: Path, size: int, progress: Progress) -> Iterator[bytes]:
-    """A file in pieces."""
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
-            progress(file.tell(), size)
+    """A file in pieces. Raises ClientError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            for piece in _pieces(file):
+                yield piece
+                progress(file.tell(), size)
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def _strategy(snapshot: Snapshot) -> dict[str, str]:
@@ -172,7 +203,7 @@ def _strategy(snapshot: Snapshot) -> dict[str, str]:
     return {name: str(value) for name, value in strategy if value != ""}
 
 
-def _like(snapshot: Snapshot) -> dict[str, Any]:
+def _as_shown(snapshot: Snapshot) -> dict[str, Any]:
     """The instance that was saved, as far as the API would show how large its nodes are."""
     return {
         "groups": [

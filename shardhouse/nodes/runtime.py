@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import NamedTuple, Protocol
 
+from shardhouse.tar import DataFile
+
 AUDIT_LOG = "audit.log"
 """Name in a node's log folder, or the beginning of it, of files that say what clients did, and
 nothing of the process itself."""
@@ -68,16 +70,6 @@ class ProcessState:
     pid: int | None = None
     started_at: datetime | None = None
     exit_reason: str = ""
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A file of a node's data: its path below the data folder, its size in bytes, its content in
-    pieces."""
-
-    name: str
-    size: int
-    chunks: Iterable[bytes]
 
 
 @dataclass(frozen=True)

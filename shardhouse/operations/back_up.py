@@ -17,9 +17,10 @@ from bson.timestamp import Timestamp
 from pymongo.errors import PyMongoError
 from sqlalchemy import Connection
 
-from shardhouse.backups import manifest, namespaces, oplog, positions, tar
+from shardhouse import tar
+from shardhouse.backups import manifest, namespaces, oplog, positions
 from shardhouse.backups.archive import Archive
-from shardhouse.backups.manifest import Manifest, PackedFile, SetBackup
+from shardhouse.backups.manifest import Manifest, SetBackup
 from shardhouse.backups.namespaces import Namespaces
 from shardhouse.contract.backups import CREATE_BACKUP, BackupBody
 from shardhouse.domain import backup as rules
@@ -31,8 +32,9 @@ from shardhouse.domain.transitions import SERVING
 from shardhouse.errors import MissingObjectError, MongoError, StepError, StillLockedError
 from shardhouse.mongo import databases, lock, replica_set
 from shardhouse.mongo.admin import Clients
-from shardhouse.nodes.runtime import Aside, DataFile, NodeRef
+from shardhouse.nodes.runtime import Aside, NodeRef
 from shardhouse.store import backups
+from shardhouse.tar import DataFile, PackedFile
 from shardhouse.workflows import disk, limits, locks, processes
 from shardhouse.workflows.context import now, parallel_map, set_plan
 from shardhouse.workflows.operation import Asked, Operation, Planned, Run, Step
@@ -200,7 +202,7 @@ def _packed(run: Run[Arguments], archive: Archive, backup: Backup) -> Manifest:
                 context, instance, context.runtime.read_data(refs[group.id]), "Storing the copies"
             )
         )
-        packed = tar.pack(manifest.listed(found, files))
+        packed = tar.pack(tar.listed(found, files))
         data = archive.write(manifest.data_name(backup.id, group.id), packed, compressed=True)
         sets.append(
             SetBackup(

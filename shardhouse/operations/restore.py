@@ -18,7 +18,7 @@ from shardhouse.domain import policy, restoring
 from shardhouse.domain.change import Change
 from shardhouse.domain.model import Instance
 from shardhouse.engines.catalogue import release
-from shardhouse.errors import DdsError, ShardhouseError, StepError
+from shardhouse.errors import DdsError, ShardhouseError
 from shardhouse.mongo import administrator, replica_set
 from shardhouse.mongo.admin import Client, Clients, accepts, end_at_once
 from shardhouse.mongo.wait import Deadline
@@ -49,7 +49,9 @@ def recovery(point: Point, instance: Instance) -> Recovery:
     that is built otherwise."""
     backup = point.backup
     groups = restoring.sources(instance, backup)
-    return Recovery(backup.id, backup.instance_id, point.upto, point.by_time, groups)
+    return Recovery(
+        backup.id, backup.instance_id, point.upto, point.by_time, groups, point.imported
+    )
 
 
 def name(point: Point, *, new: bool) -> str:
@@ -96,7 +98,7 @@ def connect(run: Run[Recovery]) -> None:
         deadline = processes.deadline(run.context, run.instance)
         if password is not None:
             administrator.ensure(hosts, password, clients, deadline)
-        if snapshots.is_snapshot(run.context, run.arguments.origin_id):
+        if run.arguments.imported:
             _restrict(run, hosts, clients, deadline)
 
 
@@ -117,8 +119,7 @@ def _restrict(
     ]
     if not found:
         found += administrator.restrict(primary(user_store))
-    if found:
-        raise StepError(f"The data cannot be used here: {'; '.join(found)}.")
+    recovering.check_holders(found)
 
 
 def put_in_place(run: Run[Recovery]) -> None:

@@ -154,6 +154,7 @@ class Submit:
             }
             instances.add(connection, instance)
             instances.apply(connection, instance.id, configuration.first(instance, chosen), now())
+            restorable.check_used(connection, job.arguments)
             jobs.add(connection, job)
             if request.password is not None:
                 secrets = {launch.PASSWORD: request.password}
@@ -199,6 +200,7 @@ class Submit:
             )
             if planned.start_at is not None:
                 job = replace(job, status=JobStatus.PENDING, start_at=planned.start_at)
+            restorable.check_used(connection, job.arguments)
             jobs.add(connection, job)
             instances.apply(connection, instance.id, planned.now, now())
             secrets = {sealed.JOB + name: secret for name, secret in planned.secrets.items()}
@@ -275,6 +277,7 @@ class Submit:
         with self.context.database.write() as connection:
             (owner,) = instances.load_all(connection, [backup.instance_id])
             job = new_job(owner, operation, recovering.of_backup(backup))
+            restorable.check_used(connection, job.arguments)
             jobs.add(connection, job)
         self.workflows.start(job)
         return job

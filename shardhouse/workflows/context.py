@@ -14,7 +14,7 @@ from shardhouse.backups.namespaces import KnownChanges
 from shardhouse.backups.storage.interface import Storage
 from shardhouse.domain.model import Group, GroupType, Instance, MemberRole
 from shardhouse.engines import Builds, Catalogue
-from shardhouse.errors import MongoError, StepError
+from shardhouse.errors import BackupError, MongoError, StepError
 from shardhouse.mongo.admin import Access, Clients
 from shardhouse.mongo.replica_set import SetPlan
 from shardhouse.nodes.runtime import NodeRef, Runtime
@@ -75,7 +75,11 @@ class Context:
         return KnownChanges()
 
     def archive(self, instance_id: str) -> Archive:
-        """Where the instance's backups are. Raises BackupError."""
+        """Where the instance's backups are. Raises BackupError, also where nothing is known of the
+        instance any more: what is gone gets no new key."""
+        with self.database.read() as connection:
+            if instances.load(connection, instance_id) is None:
+                raise BackupError(f"Nothing is stored of instance {instance_id} any more.")
         return self.archives.of(instance_id)
 
     def clients(self, instance: Instance, **timeouts: float) -> Clients:

@@ -11,9 +11,9 @@ from dataclasses import replace
 from shardhouse.domain.model import Group, Instance, Node, Status
 from shardhouse.errors import StepError
 from shardhouse.mongo.commandline import GIB
-from shardhouse.nodes.runtime import DataFile
 from shardhouse.settings import Settings
 from shardhouse.store.reserve import Reserve
+from shardhouse.tar import DataFile
 from shardhouse.workflows import launch
 from shardhouse.workflows.context import Context
 

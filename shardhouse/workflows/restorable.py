@@ -22,11 +22,13 @@ from shardhouse.workflows.context import Context
 @dataclass(frozen=True)
 class Point:
     """A backup, and the position up to which what was written after it is replayed: from the
-    captured slices where `by_time`, else from what the backup itself has."""
+    captured slices where `by_time`, else from what the backup itself has. One that is `imported`
+    came as a snapshot: its data is that of a stranger."""
 
     backup: Backup
     upto: str
     by_time: bool
+    imported: bool
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,18 @@ def of_backup(context: Context, project_id: str, backup_id: str) -> Point:
     """What a backup holds. Raises DdsError 400 for one that does not exist or is not complete."""
     with context.database.read() as connection:
         backup = backups.find(connection, project_id, backup_id)
+    complete = _complete(backup_id, backup)
+    return _point(context, complete, complete.consistent_at, by_time=False)
+
+
+def check_used(connection: Connection, arguments: object) -> None:
+    """Whether the backups that a job of these arguments would use are complete, when it is added.
+    Raises DdsError 400."""
+    for use in _uses(arguments):
+        _complete(use.backup_id, backups.load(connection, use.backup_id))
+
+
+def _complete(backup_id: str, backup: Backup | None) -> Backup:
     if backup is None:
         raise DdsError(codes.BACKUP_NOT_FOUND, f"The backup {backup_id} does not exist.")
     if backup.status is not BackupStatus.COMPLETED:
@@ -66,7 +80,13 @@ def of_backup(context: Context, project_id: str, backup_id: str) -> Point:
             codes.BACKUP_STATE_FORBIDS,
             f"The backup {backup_id} is {backup.status}: only a COMPLETED one can be restored.",
         )
-    return Point(backup, backup.consistent_at, by_time=False)
+    return backup
+
+
+def _point(context: Context, backup: Backup, upto: str, *, by_time: bool) -> Point:
+    with context.database.read() as connection:
+        origin = instances.load(connection, backup.instance_id)
+    return Point(backup, upto, by_time, imported=origin is None or policy.is_imported(origin))
 
 
 def of_moment(context: Context, project_id: str, instance_id: str, moment: int) -> Point:
@@ -93,7 +113,7 @@ def of_moment(context: Context, project_id: str, instance_id: str, moment: int) 
     else:
         (group_id,) = base.tops
         upto = slices.cut(context.archive(instance_id), group_id, moment)
-    return Point(backup, positions.text(upto), by_time=True)
+    return _point(context, backup, positions.text(upto), by_time=True)
 
 
 def names(context: Context, point: Point) -> set[str]:

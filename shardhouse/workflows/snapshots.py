@@ -11,9 +11,11 @@ from datetime import timedelta
 import structlog
 
 from shardhouse import error_codes as codes
-from shardhouse.backups import manifest, namespaces, snapshots
-from shardhouse.backups.manifest import Manifest, PackedFile, SetBackup
-from shardhouse.contract.snapshots import DATA, NAMESPACES, OPLOG, Snapshot
+from shardhouse.backups import manifest, namespaces
+from shardhouse.backups.archive import Archive, Stored
+from shardhouse.backups.manifest import Manifest, SetBackup
+from shardhouse.contract.snapshot_file import read_listing, unpack
+from shardhouse.contract.snapshots import DATA, NAMESPACES, OPLOG, Snapshot, SnapshotSet
 from shardhouse.domain import policy
 from shardhouse.domain.backup import Backup, BackupStatus, BackupType
 from shardhouse.domain.change import Change
@@ -27,8 +29,8 @@ from shardhouse.errors import (
     SnapshotError,
     bad_parameter,
 )
-from shardhouse.nodes.runtime import DataFile
 from shardhouse.store import backups, instances
+from shardhouse.tar import DataFile
 from shardhouse.workflows import disk, restorable
 from shardhouse.workflows.context import Context, now
 
@@ -47,7 +49,7 @@ def receive(context: Context, project_id: str, backup_id: str, chunks: Iterable[
     build here, for too little space, for one that was sent already; BackupError.
     """
     try:
-        snapshot, parts = snapshots.unpack(chunks)
+        snapshot, parts = unpack(chunks)
         origin_id = f"{backup_id.removesuffix('br02')}in02"  # one upload to a link
         origin = _origin(context, project_id, origin_id, snapshot)
         _check_room(context, snapshot.size)
@@ -60,7 +62,7 @@ def receive(context: Context, project_id: str, backup_id: str, chunks: Iterable[
         try:
             return _kept(context, origin, backup_id, snapshot, parts)
         except BaseException:
-            discard(context, origin.id)
+            _discard(context, origin.id)
             raise
     except CorruptBackupError as error:
         raise bad_parameter(_FIELD, f"it is cut short or damaged. {error.message}") from None
@@ -80,36 +82,45 @@ def is_snapshot(context: Context, instance_id: str) -> bool:
 def restored(context: Context, instance_id: str, job_id: str) -> None:
     """A job has restored a backup of this instance, or has failed to: if that was a snapshot, it
     goes, unless another job needs it. Repeating it is harmless. Raises BackupError."""
-    with context.database.read() as connection:
-        others = {use.origin_id for use in restorable.in_use(connection, but=job_id)}
-    if is_snapshot(context, instance_id) and instance_id not in others:
-        discard(context, instance_id)
+    if is_snapshot(context, instance_id) and _disabled(context, instance_id, but=job_id):
+        _discard(context, instance_id)
 
 
 def expire(context: Context) -> None:
     """Remove the snapshots that nothing has restored for a day, and what a crash has left of one.
-    Raises BackupError."""
+    None that arrives is so old. Raises BackupError."""
     with context.database.read() as connection:
-        used = {use.origin_id for use in restorable.in_use(connection)}
         imported = instances.with_policy(connection, policy.IMPORTED)
     for origin in imported:
-        if origin.id not in used and origin.created_at < now() - KEPT:
-            discard(context, origin.id)
+        if origin.created_at < now() - KEPT and _disabled(context, origin.id):
+            _discard(context, origin.id)
             log.info("snapshot expired", instance=origin.id)
 
 
-def discard(context: Context, instance_id: str) -> None:
-    """Nothing is stored or known of a snapshot, or of the instance that it was of. Raises
-    BackupError."""
+def _disabled(context: Context, instance_id: str, but: str = "") -> bool:
+    """Whether no running job uses a snapshot, one left out: then none will from now on."""
     with context.database.write() as connection:
-        for backup in backups.of_instance(connection, instance_id):
-            backups.change(connection, backup.id, status=BackupStatus.DISABLED)
-    context.storage.delete(entry.name for entry in context.storage.list(f"{instance_id}/"))
-    context.archives.forget(instance_id)
+        used = any(use.origin_id == instance_id for use in restorable.in_use(connection, but=but))
+        if not used:
+            for backup in backups.of_instance(connection, instance_id):
+                backups.change(connection, backup.id, status=BackupStatus.DISABLED)
+    return not used
+
+
+def _discard(context: Context, instance_id: str) -> None:
+    """Nothing is stored or known of a snapshot that nothing uses, or of the instance that it was
+    of. Raises BackupError."""
+
+    def delete() -> None:
+        context.storage.delete(entry.name for entry in context.storage.list(f"{instance_id}/"))
+        context.archives.forget(instance_id)
+
+    delete()
     with context.database.write() as connection:
         for backup in backups.of_instance(connection, instance_id):
             backups.remove(connection, backup.id)
         instances.erase(connection, instance_id)
+    delete()  # who asked for it just now may have made a key
 
 
 def _origin(context: Context, project_id: str, instance_id: str, snapshot: Snapshot) -> Instance:
@@ -152,32 +163,31 @@ def _kept(
     """Store the parts, then what makes a backup of them. No id is one of the file's."""
     archive, ids = context.archive(origin.id), Ids()
     shape = tuple(group.shape(ids.group()) for group in snapshot.instance.groups)
-    group_ids = {(group.name, group.type): group.id for group in shape}
-    objects: dict[str, str] = {}
-    for one in snapshot.sets:
-        group_id = group_ids[one.name, one.type]
-        objects[one.name + DATA] = manifest.data_name(backup_id, group_id)
-        objects[one.name + OPLOG] = manifest.oplog_name(backup_id, group_id)
-        objects[one.name + NAMESPACES] = namespaces.name(backup_id, group_id)
-    plain_sizes = {name: part.plain_size for name, part in snapshot.parts()}
-    stored = {
-        file.name: archive.write_packed(
-            objects[file.name], _sparing(context, file.chunks), plain_sizes[file.name]
-        )
-        for file in parts
-    }
-    sets = tuple(
-        SetBackup(
-            group_ids[one.name, one.type],
-            one.name,
-            one.type,
-            one.top,
-            stored[one.name + DATA],
-            tuple(PackedFile(file.name, file.size, file.sha256) for file in one.files),
-            stored.get(one.name + OPLOG),
-        )
-        for one in snapshot.sets
-    )
+    group_ids = {group.name: group.id for group in shape}
+
+    def kept(part: str, stored_as: str, plain_size: int) -> Stored:
+        """The next part, which is this one: `unpack` sees to it."""
+        file = next(parts)
+        assert file.name == part
+        return archive.write_packed(stored_as, _while_room(context, file.chunks), plain_size)
+
+    def of_set(one: SnapshotSet) -> SetBackup:
+        group_id = group_ids[one.name]
+        files = read_listing(next(parts), one.files)
+        data_name = manifest.data_name(backup_id, group_id)
+        data = kept(one.name + DATA, data_name, one.data.plain_size)
+        oplog = None
+        if one.oplog is not None:
+            oplog_name = manifest.oplog_name(backup_id, group_id)
+            oplog = kept(one.name + OPLOG, oplog_name, one.oplog.plain_size)
+        names = namespaces.name(backup_id, group_id)
+        kept(one.name + NAMESPACES, names, one.namespaces.plain_size)
+        _check_size(archive, names, one.namespaces.plain_size)
+        return SetBackup(group_id, one.name, one.type, one.top, data, files, oplog)
+
+    sets = tuple(of_set(one) for one in snapshot.sets)
+    for _ in parts:  # behind the last one its checksums are compared
+        pass
     made = Manifest(
         backup_id,
         f"{origin.name}-{origin.created_at:%Y%m%d%H%M%S%f}",
@@ -194,6 +204,12 @@ def _kept(
     with context.database.write() as connection:
         backups.add(connection, backup)
     return backup
+
+
+def _check_size(archive: Archive, name: str, plain_size: int) -> None:
+    """Raises CorruptBackupError where what was compressed is not as long as was said."""
+    if sum(map(len, archive.read(name, plain_size))) != plain_size:
+        raise CorruptBackupError(f"{name} is shorter than {plain_size} bytes.")
 
 
 def _backup(made: Manifest) -> Backup:
@@ -237,7 +253,7 @@ def _check_room(context: Context, size: int) -> None:
         )
 
 
-def _sparing(context: Context, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _while_room(context: Context, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The same, as long as there is room for it."""
     for chunk in chunks:
         _check_room(context, len(chunk))

@@ -7,7 +7,7 @@ from shardhouse.errors import DdsError
 
 
 def test_turns() -> None:
-    turns = Turns("Advice", most=2)
+    turns = Turns("instance {} is looked at", "{} other instances are looked at", most=2)
     with turns.of("a"):
         with pytest.raises(DdsError, match="instance a") as busy, turns.of("a"):
             pass

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,13 @@ import pytest
 
 from shardhouse.backups import manifest
 from shardhouse.backups.archive import Archive, Stored
-from shardhouse.backups.manifest import Manifest, Origin, PackedFile, SetBackup, listed, verified
+from shardhouse.backups.manifest import Manifest, Origin, SetBackup, verified
 from shardhouse.backups.storage.interface import Storage
 from shardhouse.backups.storage.local import LocalStorage
-from shardhouse.backups.tar import pack, unpack
 from shardhouse.domain.backup import BackupType, GroupShape
 from shardhouse.domain.model import GroupType, Mode
 from shardhouse.errors import BackupError, CorruptBackupError, MissingObjectError
-from shardhouse.nodes.runtime import DataFile
+from shardhouse.tar import DataFile, PackedFile, listed, pack, unpack
 
 BACKUP = Manifest(
     "b1",
@@ -151,3 +151,6 @@ def test_files_are_packed_stored_and_verified(archive: Archive) -> None:
     for wrong in (found[:-1], [*found, found[0]], [replace(found[0], sha256="00"), *found[1:]]):
         with pytest.raises(CorruptBackupError, match="not those that its manifest lists"):
             back(wrong)
+    larger = DataFile("a", 2**40, repeat(bytes(2**20)))
+    with pytest.raises(CorruptBackupError, match="not those that its manifest lists"):
+        next(verified([larger], found))

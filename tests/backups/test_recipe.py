@@ -12,9 +12,8 @@ import pytest
 from shardhouse.backups import manifest
 from shardhouse.backups.archive import open_archive
 from shardhouse.backups.storage.local import LocalStorage
-from shardhouse.backups.tar import pack
-from shardhouse.nodes.runtime import DataFile
 from shardhouse.store.vault import Vault
+from shardhouse.tar import DataFile, pack
 from tests.backups.test_manifest import BACKUP
 
 PAGE = Path(__file__).parents[2] / "docs" / "backups.md"

@@ -7,19 +7,22 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shardhouse.backups import manifest, namespaces, snapshots
+from shardhouse.backups import entries, manifest, namespaces, snapshots
 from shardhouse.backups.archive import Archive, packed_size
-from shardhouse.backups.manifest import Manifest, PackedFile, SetBackup
+from shardhouse.backups.manifest import Manifest, SetBackup
 from shardhouse.backups.namespaces import Namespaces
 from shardhouse.client import snapshots as client
-from shardhouse.contract.snapshots import FORMAT, HEAD, SUMS, parse
+from shardhouse.contract.snapshot_file import listing, read_listing, unpack
+from shardhouse.contract.snapshots import FORMAT, HEAD, SUMS, SnapshotFiles, parse
 from shardhouse.domain.model import Instance
-from shardhouse.errors import CorruptBackupError, SnapshotError
+from shardhouse.errors import CorruptBackupError, MissingObjectError, SnapshotError
+from shardhouse.tar import DataFile, PackedFile
 from tests import requests
 from tests.backups.test_manifest import BACKUP
 from tests.domain.test_topology import plan
@@ -36,7 +39,15 @@ DATA = [b"a" * 1000, bytes(range(256)) * 9000]
 def cluster() -> tuple[Instance, tuple[Any, ...]]:
     instance = plan(requests.cluster())
     shape = tuple(
-        replace(BACKUP.instance.groups[0], id=group.id, type=group.type, name=group.name)
+        replace(
+            BACKUP.instance.groups[0],
+            id=group.id,
+            type=group.type,
+            name=group.name,
+            spec_code=f"dds.mongodb.s2.large.2.{group.type}",
+            nodes=len(group.nodes),
+            size=group.size,
+        )
         for group in instance.groups
     )
     return instance, shape
@@ -78,7 +89,7 @@ def packed(archive: Archive, made: tuple[Instance, Manifest]) -> bytes:
 def taken(content: bytes) -> dict[str, bytes]:
     """All parts of a snapshot."""
     pieces = (content[n : n + 5000] for n in range(0, len(content), 5000))
-    _, parts = snapshots.unpack(pieces)
+    _, parts = unpack(pieces)
     return {part.name: b"".join(part.chunks) for part in parts}
 
 
@@ -93,15 +104,15 @@ def test_it_comes_back_as_it_was_stored(
     archive: Archive, made: tuple[Instance, Manifest], packed: bytes
 ) -> None:
     instance, backup = made
-    head, _ = snapshots.unpack([packed])
+    head, _ = unpack([packed])
     assert head.instance.name == instance.name
     assert [group.shape("") for group in head.instance.groups] == [
         replace(group, id="") for group in backup.instance.groups
     ]
-    assert [one.files[0].sha256 for one in head.sets] == [
-        one.files[0].sha256 for one in backup.sets
-    ]
     found = taken(packed)
+    for one in backup.sets:
+        listed = [json.loads(line) for line in found[f"{one.name}.files.jsonl"].splitlines()]
+        assert listed == [vars(file) for file in one.files]
     assert list(found) == [name for name, _ in head.parts()]
     for one in backup.sets:
         assert found[f"{one.name}.tar.zst"] == b"".join(archive.read_packed(one.data.name))
@@ -148,6 +159,9 @@ def test_what_is_damaged_or_cut_is_refused(packed: bytes, tmp_path: Path) -> Non
     for content in (packed[:-1024], packed[:-1] + b"x"):  # its end is missing, or another
         with pytest.raises(CorruptBackupError):
             taken(content)
+        path.write_bytes(content)
+        with pytest.raises(SnapshotError, match="/it: "):
+            client.check(path)
 
 
 def archived(*files: tuple[str, bytes]) -> bytes:
@@ -210,8 +224,38 @@ def _unnamed(head: dict[str, Any]) -> None:
     head["instance"]["name"] = "<b>"
 
 
+def _for_terminals(head: dict[str, Any]) -> None:
+    head["instance"]["engine_version"] = "6.0\x1b[2J"
+
+
 def _nowhere(head: dict[str, Any]) -> None:
     head["consistent_at"] = "yesterday"
+
+
+def _two_sets_of_a_name(head: dict[str, Any]) -> None:
+    for one in (*head["sets"], *head["instance"]["groups"]):
+        if one["type"] == "config":
+            one["name"] = "shard_1"
+
+
+def _unknown_spec(head: dict[str, Any]) -> None:
+    head["instance"]["groups"][0]["spec_code"] = "dds.large"
+
+
+def _no_nodes(head: dict[str, Any]) -> None:
+    head["instance"]["groups"][0]["nodes"] = 0
+
+
+def _endless(head: dict[str, Any]) -> None:
+    head["instance"]["groups"][1]["size"] = 10**9
+
+
+def _many_files(head: dict[str, Any]) -> None:
+    head["sets"][0]["files"]["number"] = 10**6
+
+
+def _long_format(head: dict[str, Any]) -> None:
+    head["format"] = "x" * 10_000
 
 
 def _less_than_nothing(head: dict[str, Any]) -> None:
@@ -227,12 +271,58 @@ def _less_than_nothing(head: dict[str, Any]) -> None:
         _elsewhere,
         _unnamed,
         _nowhere,
+        _for_terminals,
         _less_than_nothing,
+        _two_sets_of_a_name,
+        _unknown_spec,
+        _no_nodes,
+        _endless,
+        _many_files,
+        _long_format,
     ],
 )
 def test_a_head_that_contradicts_itself_is_refused(packed: bytes, change: Any) -> None:
-    head = json.loads(snapshots.unpack([packed])[0].model_dump_json())
+    head = json.loads(unpack([packed])[0].model_dump_json())
     assert parse(json.dumps(head).encode())
     change(head)
-    with pytest.raises(SnapshotError):
+    with pytest.raises(SnapshotError) as told:
         parse(json.dumps(head).encode())
+    assert len(told.value.message) < 300
+
+
+def test_a_list_of_files_is_what_the_head_says() -> None:
+    files = (PackedFile("a", 1, "0" * 64), PackedFile("b", 2, "1" * 64))
+    content = b"".join(listing(files))
+    told = SnapshotFiles(size=len(content), number=2, total=3)
+
+    def found(content: bytes, told: SnapshotFiles = told) -> Any:
+        return read_listing(DataFile("it", 0, [content[:9], content[9:]]), told)
+
+    assert found(content) == files
+    for change in ({"number": 1}, {"number": 3}, {"total": 4}):
+        with pytest.raises(SnapshotError, match="lists other files"):
+            found(content, told.model_copy(update=change))
+    for wrong in (content[:-1], b"x" * 10_000, b"[]\n", b"x" * 10_000 + b"\n"):
+        with pytest.raises(SnapshotError, match="no list of files"):
+            found(wrong)
+
+
+def test_a_backup_that_lost_an_object_is_told(
+    archive: Archive, made: tuple[Instance, Manifest]
+) -> None:
+    archive.delete([made[1].sets[0].data.name])
+    with pytest.raises(MissingObjectError, match="has no"):
+        snapshots.Packed(archive, BACKUP.backup_id, made[0])
+
+
+def test_no_more_is_unpacked_than_was_said(archive: Archive) -> None:
+    archive.write("zeros", [bytes(2**20)] * 8)
+    assert sum(map(len, archive.read("zeros", 8 * 2**20))) == 8 * 2**20
+    with pytest.raises(CorruptBackupError, match="more than"):
+        list(archive.read("zeros", 2**20))
+
+
+def test_an_entry_that_never_ends_is_not_gathered() -> None:
+    pieces = chain([(2**31 - 1).to_bytes(4, "little")], repeat(bytes(2**20)))
+    with pytest.raises(CorruptBackupError, match="too long"):
+        list(entries.split(pieces))

@@ -8,7 +8,8 @@ import pytest
 
 from shardhouse.errors import NodeError
 from shardhouse.nodes.local import LocalRuntime, data
-from shardhouse.nodes.runtime import Aside, Command, DataFile, NodeRef
+from shardhouse.nodes.runtime import Aside, Command, NodeRef
+from shardhouse.tar import DataFile
 from tests import disks
 
 NODE = NodeRef("instance", "node")

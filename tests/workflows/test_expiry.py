@@ -12,13 +12,15 @@ from shardhouse.backups import exported
 from shardhouse.backups.exported import Export
 from shardhouse.backups.storage.local import LocalStorage
 from shardhouse.domain import policy
+from shardhouse.domain.backup import BackupStatus
 from shardhouse.domain.change import Change
 from shardhouse.domain.model import JobStatus, Status
 from shardhouse.domain.topology import Ids
+from shardhouse.errors import BackupError, DdsError
 from shardhouse.store import backups, instances, jobs
 from shardhouse.store.database import Database
 from shardhouse.store.vault import Vault
-from shardhouse.workflows import snapshots
+from shardhouse.workflows import restorable, snapshots
 from shardhouse.workflows.context import Context, now
 from shardhouse.workflows.expiry import DUMPS_KEPT, Expiry
 from shardhouse.workflows.snapshots import KEPT
@@ -99,3 +101,22 @@ def test_snapshots_that_nothing_restores_go_after_a_day(context: Context) -> Non
         snapshots.restored(context, ids[name], job.id)
         snapshots.restored(context, ids[name], job.id)
     assert not list(context.storage.list(""))
+    with pytest.raises(BackupError, match="Nothing is stored"):
+        context.archive(ids["fresh"])
+    assert not list(context.storage.list(""))
+
+
+def test_what_is_being_deleted_is_not_restored(context: Context) -> None:
+    instance = plan(requests.single())
+    backup = replace(FIRST, id="b1", instance_id=instance.id, status=BackupStatus.COMPLETED)
+    arguments = {"parts": [{"backup_id": backup.id, "origin_id": instance.id}]}
+    with context.database.write() as connection:
+        instances.add(connection, instance)
+        backups.add(connection, backup)
+        restorable.check_used(connection, arguments)
+        backups.change(connection, backup.id, status=BackupStatus.DISABLED)
+        with pytest.raises(DdsError, match="only a COMPLETED one"):
+            restorable.check_used(connection, arguments)
+        backups.remove(connection, backup.id)
+        with pytest.raises(DdsError, match="does not exist"):
+            restorable.check_used(connection, arguments)

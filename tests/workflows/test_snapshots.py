@@ -4,9 +4,12 @@ import hashlib
 import io
 import json
 import os
+import select
+import socket
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,6 +142,19 @@ def test_it_is_a_file_that_says_what_it_holds(
     assert (group["nodes"], group["spec_code"]) == (3, "dds.mongodb.s2.medium.4.repset")
 
 
+def test_a_save_that_is_ended_leaves_no_backup(
+    installation: Installation, shared_replica: dict[str, Any], tmp_path: Path
+) -> None:
+    def ended(_client: Client, _job_id: str) -> None:
+        raise KeyboardInterrupt
+
+    known = {one["id"] for one in backups(installation)}
+    with client(installation) as api, pytest.raises(KeyboardInterrupt):
+        snapshots.save(api, shared_replica["id"], tmp_path / "it", finish=ended)
+    until("the backup to be gone", lambda: {one["id"] for one in backups(installation)} <= known)
+    assert not list(tmp_path.iterdir())
+
+
 def test_it_becomes_another_instance_where_it_came_from(
     installation: Installation, saved: Saved
 ) -> None:
@@ -192,6 +208,8 @@ def test_nobody_gets_reserved_rights_by_it(
     job = other.wait_job(answer["job_id"])
     assert job["status"] == "Failed"
     assert "user mallory@admin holds what is reserved" in job["fail_reason"]
+    failed = [step["name"] for step in job["steps"] if step["status"] == "Failed"]
+    assert failed == ["Verify and found the replica sets anew"]  # before a client could log in
     until("the upload to be gone", lambda: is_clean(other), 60)
     assert not other.nodes(answer["id"])
     other.delete(answer["id"])
@@ -256,6 +274,8 @@ def test_what_cannot_be_loaded_is_refused_and_leaves_nothing(
     with Raw(url.port) as raw:
         raw.send(head, content[:middle])
         until("it to arrive", lambda: list((other.data_dir / "backups").rglob("*.part")) or None)
+        same = httpx.put(link, content=content[:10])
+        assert (same.status_code, same.json()["error_code"]) == (403, "DBS.200019")
     until("what has arrived to be gone", lambda: is_clean(other) or None)
     assert httpx.put(link, content=content).status_code == 200  # the link was not used up
     again = httpx.put(link, content=content)
@@ -273,6 +293,29 @@ def test_what_cannot_be_loaded_is_refused_and_leaves_nothing(
         snapshots.load(api, saved.path, name="ab")
     until("what was sent for it to be gone", lambda: is_clean(other))
     assert listed(other) == known
+
+
+def test_those_that_arrive_slowly_keep_nobody_from_the_service(other: Installation) -> None:
+    links = [
+        httpx.URL(other.call("POST", "/backups/snapshots").json()["upload_link"]) for _ in range(16)
+    ]
+    with ExitStack() as stack:
+        waiting = []
+        for url in links:
+            assert url.port is not None
+            raw = stack.enter_context(Raw(url.port))
+            path = url.raw_path.decode()
+            raw.send(request(path, "PUT", Transfer_Encoding="chunked"), b"1\r\nx\r\n")
+            waiting.append(raw)
+
+        def answered() -> set[socket.socket]:
+            return set(select.select([raw.socket for raw in waiting], [], [], 0)[0])
+
+        until("those that may not arrive to be refused", lambda: len(answered()) == 12)
+        refused = answered()
+        answers = [raw.answer() for raw in waiting if raw.socket in refused]
+        assert {one.status for one in answers if one} == {429}
+        assert other.call("GET", "/instances").status_code == 200
 
 
 def test_it_belongs_to_the_project_of_who_sends_it(other: Installation, saved: Saved) -> None:

@@ -38,7 +38,9 @@ MOST_EXPLAINED = 10
 EXPLAINING = 12.0
 """Seconds for all explains and samples."""
 _MEGABYTE = 1 << 20
-_TURNS = Turns("Advice", most=2)
+_TURNS = Turns(
+    "Advice of instance {} is being made", "Advice of {} other instances is being made", most=2
+)
 
 
 @dataclass(frozen=True)

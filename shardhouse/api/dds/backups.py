@@ -27,7 +27,7 @@ from shardhouse.operations.submit import Target
 from shardhouse.operations.tasks.recovering import Recovery
 from shardhouse.store import backups, instances
 from shardhouse.store.backups import Filter
-from shardhouse.workflows import incrementals, restore_points, snapshots
+from shardhouse.workflows import incrementals, restore_points
 from shardhouse.workflows.incrementals import Incremental
 from shardhouse.workflows.operation import Operation
 
@@ -129,7 +129,7 @@ def recover(request: Request[Nothing, RecoveryBody]) -> JobId:
         if instances.find(connection, request.project_id, body.target.instance_id) is None:
             raise instance_not_found(body.target.instance_id)
     point = restore_points.of_source(service.context, request.project_id, body.source)
-    if snapshots.is_snapshot(service.context, point.backup.instance_id):
+    if point.imported:
         raise DdsError(
             codes.NOT_LEGAL_HERE, "The backup came as a snapshot: restore it to a new instance."
         )

@@ -8,10 +8,11 @@ from itertools import chain
 from fastapi.responses import StreamingResponse
 
 from shardhouse import error_codes as codes
+from shardhouse import tar
 from shardhouse.api.dds import links
 from shardhouse.api.dds.state import Service
 from shardhouse.api.endpoint import Request
-from shardhouse.backups import manifest, tar
+from shardhouse.backups import manifest
 from shardhouse.backups.archive import Archive
 from shardhouse.backups.exported import Export
 from shardhouse.backups.manifest import SetBackup
@@ -33,8 +34,8 @@ from shardhouse.contract.call import Nothing
 from shardhouse.contract.links import LinkQuery
 from shardhouse.domain.backup import Backup
 from shardhouse.errors import DdsError, MissingObjectError, bad_parameter
-from shardhouse.nodes.runtime import DataFile
 from shardhouse.store import backups, project_policies
+from shardhouse.tar import DataFile
 from shardhouse.workflows import restorable
 from shardhouse.workflows.context import Context
 

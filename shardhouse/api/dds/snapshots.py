@@ -1,12 +1,15 @@
 """Snapshots: backups as files that leave, and files that become backups."""
 
-from threading import BoundedSemaphore
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 
 from fastapi.responses import StreamingResponse
 
 from shardhouse import error_codes as codes
 from shardhouse.api.dds import downloads, links, wire
 from shardhouse.api.dds.state import Service
+from shardhouse.api.dds.turns import Turns
 from shardhouse.api.endpoint import Request
 from shardhouse.backups.snapshots import Packed
 from shardhouse.contract.call import Nothing
@@ -25,8 +28,20 @@ from shardhouse.workflows import restorable
 from shardhouse.workflows import snapshots as received
 
 UPLOADS = 4
-"""Snapshots that may arrive at the same time; each keeps a thread."""
-_ARRIVING = BoundedSemaphore(UPLOADS)
+"""Snapshots that may arrive at the same time. Each keeps one of `endpoint.UPLOAD_THREADS`; the
+others answer those that may not."""
+PATIENCE = 60.0
+SLOWEST = 128 * 1024
+"""How long a sender is waited for, all waits together: so many seconds, and one more for each of
+so many bytes that have arrived."""
+LONGEST = 2 * 3600.0
+"""Seconds until a snapshot must have arrived: far less than `workflows.snapshots.KEPT`."""
+DISCARDED = 60.0
+"""Seconds for the rest of a snapshot that was refused: its sender reads the answer when all is
+sent."""
+_TURNS = Turns(
+    "What the backup {} is made of is arriving", "{} other snapshots are arriving", UPLOADS
+)
 
 
 def show_link(request: Request[Nothing, Nothing]) -> SnapshotLink:
@@ -70,26 +85,41 @@ def prepare(request: Request[Nothing, Nothing]) -> SnapshotUpload:
 
 def upload(request: Request[LinkQuery, Nothing]) -> SnapshotReceived:
     """Make a backup of the body. Raises GatewayError: 401 for a link that is not ours or has
-    expired, 429 while too many arrive; DdsError 400 for what is no snapshot that can be restored
-    here, or not whole; BackupError."""
+    expired, 400 for a body that arrives too slowly, 429 while too many arrive; DdsError: 400 for
+    what is no snapshot that can be restored here, or not whole, 403 while one arrives by this
+    link; BackupError."""
     links.check(request.service, UPLOAD_SNAPSHOT, request.path, request.query)
     project_id, backup_id = request.path["project"], request.path["backup_id"]
-    try:
-        if not _ARRIVING.acquire(blocking=False):
-            raise GatewayError(
-                codes.THROTTLED, f"{UPLOADS} snapshots arrive at present; try again later."
-            )
+    content = _in_time(request.content)
+    with _TURNS.of(backup_id):
         try:
-            backup = received.receive(
-                request.service.context, project_id, backup_id, request.content
-            )
-        finally:
-            _ARRIVING.release()
-    except (DdsError, BackupError):
-        for _ in request.content:  # its sender reads the answer when all is sent
-            pass
-        raise
+            backup = received.receive(request.service.context, project_id, backup_id, content)
+        except GatewayError:
+            raise
+        except (DdsError, BackupError):
+            with suppress(GatewayError):
+                for _ in _in_time(request.content, DISCARDED):
+                    pass
+            raise
     return SnapshotReceived(backup_id=backup.id, instance_id=backup.instance_id)
+
+
+def _in_time(content: Iterator[bytes], longest: float = LONGEST) -> Iterator[bytes]:
+    """The same pieces. Raises GatewayError 400 for a sender that is too slow. The port ends a
+    connection from which nothing comes, so there is always a next piece to look at the clock."""
+    began = time.monotonic()
+    size, waited = 0, 0.0
+    while True:
+        asked = time.monotonic()
+        piece = next(content, b"")
+        came = time.monotonic()
+        waited += came - asked
+        if not piece:
+            return
+        size += len(piece)
+        if came - began > longest or waited > PATIENCE + size / SLOWEST:
+            raise GatewayError(codes.BAD_REQUEST, "The snapshot arrives too slowly.")
+        yield piece
 
 
 def _packed(service: Service, backup: Backup) -> Packed:

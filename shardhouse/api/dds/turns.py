@@ -1,5 +1,5 @@
-"""Bounds for calls that keep a thread and an instance's servers busy for seconds: few at a time,
-and one for each instance."""
+"""Bounds for calls that keep a thread, or an instance's servers, busy: few at a time, and one for
+each instance, or whatever they are about."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,30 +12,28 @@ from shardhouse.errors import DdsError, GatewayError
 class Turns:
     """What runs now of one kind of call. Threads may share it."""
 
-    def __init__(self, what: str, most: int) -> None:
-        self._what = what
+    def __init__(self, one: str, others: str, most: int) -> None:
+        """`one` says in `{}` what has its turn already, `others` how many have."""
+        self._one = one
+        self._others = others
         self._most = most
         self._lock = Lock()
         self._running: set[str] = set()
 
     @contextmanager
-    def of(self, instance_id: str) -> Iterator[None]:
-        """One call's turn. Nobody waits: raises DdsError 403 where the instance has one already,
+    def of(self, id_: str) -> Iterator[None]:
+        """One call's turn. Nobody waits: raises DdsError 403 where `id_` has one already,
         GatewayError 429 where the process has as many as it may."""
         with self._lock:
-            if instance_id in self._running:
-                raise DdsError(
-                    codes.BUSY,
-                    f"{self._what} of instance {instance_id} is being made; try again later.",
-                )
+            if id_ in self._running:
+                raise DdsError(codes.BUSY, f"{self._one.format(id_)}; try again later.")
             if len(self._running) >= self._most:
                 raise GatewayError(
-                    codes.THROTTLED,
-                    f"{self._what} of {self._most} other instances is being made; try again later.",
+                    codes.THROTTLED, f"{self._others.format(self._most)}; try again later."
                 )
-            self._running.add(instance_id)
+            self._running.add(id_)
         try:
             yield
         finally:
             with self._lock:
-                self._running.discard(instance_id)
+                self._running.discard(id_)

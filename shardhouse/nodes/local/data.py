@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from shardhouse.errors import NodeError
-from shardhouse.nodes.runtime import DataFile
+from shardhouse.tar import DataFile
 
 _PROCESS = frozenset({"mongod.lock", "WiredTiger.lock", "WiredTiger.turtle.set", "diagnostic.data"})
 """What belongs to a running process and not to its data."""

@@ -18,7 +18,6 @@ from shardhouse.nodes.runtime import (
     Aside,
     Command,
     Connection,
-    DataFile,
     Endpoint,
     LogFile,
     NodeRef,
@@ -27,6 +26,7 @@ from shardhouse.nodes.runtime import (
     Usage,
     Volume,
 )
+from shardhouse.tar import DataFile
 
 _log = structlog.get_logger()
 

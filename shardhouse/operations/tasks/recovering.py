@@ -5,18 +5,20 @@ Every step can be repeated: it begins with the data as the step before left it.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shardhouse.backups import entries, manifest, positions, slices, tar
+from shardhouse import tar
+from shardhouse.backups import entries, manifest, positions, slices
 from shardhouse.backups.archive import Archive
 from shardhouse.backups.manifest import SetBackup
 from shardhouse.domain import restoring
 from shardhouse.domain.backup import Backup
 from shardhouse.domain.model import Group, GroupType, Instance, Node, Status
 from shardhouse.errors import StepError
+from shardhouse.mongo import administrator as administrators
 from shardhouse.mongo import keyfile, recovery
 from shardhouse.mongo.admin import Access, Client, Clients, accepts
 from shardhouse.mongo.wait import Deadline
@@ -47,13 +49,15 @@ _HELD: set[Endpoint] = set()
 class Recovery:
     """What is restored: a backup of the instance `origin_id`, and what was written after it up to
     the position `upto`: from the captured slices where `by_time`, else from the backup itself.
-    `groups` says which of its replica sets each group gets, by ids."""
+    `groups` says which of its replica sets each group gets, by ids. What is `imported` came as a
+    snapshot."""
 
     backup_id: str
     origin_id: str
     upto: str
     by_time: bool
     groups: Mapping[str, str]
+    imported: bool = False
 
 
 def of_backup(backup: Backup) -> Recovery:
@@ -105,7 +109,8 @@ def unpack(run: Run[Recovery]) -> None:
         target = restored(group)
         run.context.runtime.stop(target, 0)
         run.context.runtime.ensure_volume(target, {})
-        packed = manifest.verified(tar.unpack(archive.read(stored.data.name)), stored.files)
+        content = archive.read(stored.data.name, stored.data.plain_size)
+        packed = manifest.verified(tar.unpack(content), stored.files)
         sparing = disk.sparing(run.context, run.instance, packed, _RESTORING)
         run.context.runtime.write_data(target, sparing)
         run.report(f"{done} of {len(sets)} replica sets")
@@ -114,6 +119,8 @@ def unpack(run: Run[Recovery]) -> None:
 def _check_space(run: Run[Recovery], sets: tuple[SetBackup, ...]) -> None:
     """Each node needs its data once more. Raises StepError without the room for that."""
     sizes = {one.group_id: sum(file.size for file in one.files) for one in sets}
+    for one in sets:
+        sizes[one.group_id] += one.oplog.plain_size if one.oplog else 0
     needed = sum(
         sizes[run.arguments.groups[group.id]] * len(group.nodes)
         for group in run.instance.data_groups
@@ -233,19 +240,22 @@ def _since(run: Run[Recovery], archive: Archive, stored: SetBackup) -> Iterator[
         return slices.read(archive, stored.group_id, top, upto)
     if stored.oplog is None:
         return iter(())
-    return entries.split(archive.read(stored.oplog.name))
+    return entries.split(archive.read(stored.oplog.name, stored.oplog.plain_size))
 
 
 def found(run: Run[Recovery], administrator: Mapping[str, Any] | None) -> None:
     """All collections are sound, each replica set is founded anew with the members of this
     instance, and each member has the data aside. An `administrator` that is given replaces the one
-    of the backup."""
+    of the backup. Raises StepError for a snapshot in which somebody has what is reserved: no client
+    reaches it yet."""
     user_store = user_group(run.instance)
     documents: dict[str, int] = {}
 
     def settle(group: Group) -> None:
         with private(run, group) as client:
             documents[group.name] = sum(recovery.verify(client).values())
+            if run.arguments.imported:
+                check_holders(administrators.holders(client))
             recovery.found_anew(client, set_plan(group), **_others(run.instance, group))
             if administrator is not None and group.id == user_store.id:
                 users = client.admin["system.users"]
@@ -254,6 +264,13 @@ def found(run: Run[Recovery], administrator: Mapping[str, Any] | None) -> None:
         _report(run, documents, "documents")
 
     parallel_map(settle, run.instance.data_groups, _at_once(run))
+
+
+def check_holders(found: Sequence[str]) -> None:
+    """Raises StepError where somebody holds what is reserved, or something else stands against the
+    limits."""
+    if found:
+        raise StepError(f"The data cannot be used here: {'; '.join(found)}.")
 
 
 def _copy_to_others(run: Run[Recovery], group: Group) -> None:

@@ -5,13 +5,13 @@ import random
 import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
 
-from shardhouse.backups.tar import pack, unpack
 from shardhouse.errors import BackupError, CorruptBackupError
-from shardhouse.nodes.runtime import DataFile
+from shardhouse.tar import DataFile, pack, unpack
 
 FILES = {
     "WiredTiger": b"WiredTiger 11.0.1",
@@ -87,6 +87,11 @@ def test_the_stream_is_read_to_its_end() -> None:
         unpacked(chunks())
     with pytest.raises(CorruptBackupError, match="something follows"):
         unpacked([packed(FILES), b"x"])
+
+
+def test_zeros_without_end_are_not_read() -> None:
+    with pytest.raises(CorruptBackupError, match="something follows"):
+        unpacked(chain([packed(FILES)], repeat(bytes(512))))
 
 
 def foreign(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> bytes:

@@ -1,16 +1,36 @@
-"""The files of a node as one stream: a GNU tar archive, never held as a whole."""
+"""Files as one stream: a GNU tar archive, never held as a whole."""
 
+import hashlib
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from shardhouse.errors import BackupError, CorruptBackupError
-from shardhouse.nodes.runtime import DataFile
 
 _BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 1024**2
 _LONGEST_NAME = 4096
 END = 2 * _BLOCK
 """Bytes behind the last file."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of a node's data, or another: its path below the folder, its size in bytes, its
+    content in pieces."""
+
+    name: str
+    size: int
+    chunks: Iterable[bytes]
+
+
+@dataclass(frozen=True)
+class PackedFile:
+    """A file in an archive: its bytes, and their SHA-256 (hexadecimal)."""
+
+    name: str
+    size: int
+    sha256: str
 
 
 def pack(files: Iterable[DataFile]) -> Iterator[bytes]:
@@ -38,14 +58,15 @@ def size_of_entry(name: str, size: int) -> int:
 
 def unpack(chunks: Iterable[bytes]) -> Iterator[DataFile]:
     """The files of an archive that `pack` wrote. A file's content can be read until the next one is
-    asked for. `chunks` are read to their end.
+    asked for. `chunks` are read to their end, which is soon behind that of the archive.
 
     Raises CorruptBackupError where the archive is cut or holds anything but files below a folder.
     """
     source = _Source(chunks)
     long_name = None
     while header := _header(source.exactly(_BLOCK)):
-        if header.type == tarfile.GNUTYPE_LONGNAME and 0 < header.size <= _LONGEST_NAME:
+        is_name = header.type == tarfile.GNUTYPE_LONGNAME and long_name is None
+        if is_name and 0 < header.size <= _LONGEST_NAME:
             long_name = source.exactly(header.size).rstrip(b"\0").decode("utf-8", "replace")
         else:
             _check(header, name := long_name or header.name)
@@ -55,8 +76,26 @@ def unpack(chunks: Iterable[bytes]) -> Iterator[DataFile]:
             for _ in content:
                 pass
         source.exactly(-header.size % _BLOCK)
-    if any(any(chunk) for chunk in source.rest()):
-        raise _corrupt("something follows its end")
+    behind = 0
+    for chunk in source.rest():
+        behind += len(chunk)
+        if any(chunk) or behind > tarfile.RECORDSIZE:  # programs fill a record with zeros
+            raise _corrupt("something follows its end")
+
+
+def listed(files: Iterable[DataFile], into: list[PackedFile]) -> Iterator[DataFile]:
+    """The same files; each that was read to its end is put on the list."""
+    for file in files:
+        digest = hashlib.sha256()
+        yield replace(file, chunks=digested(digest, file.chunks))
+        into.append(PackedFile(file.name, file.size, digest.hexdigest()))
+
+
+def digested(digest: "hashlib._Hash", chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Passes chunks on through a hash."""
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
 
 
 class _Source:
