@@ -93,6 +93,7 @@ def test_a_restore_asks_first(program: Program, backup: dict[str, Any]) -> None:
     assert program.run(*words, "--at", "now").returncode == 2
 
 
+@pytest.mark.soak
 def test_an_instance_is_cloned_as_it_is_now_and_restored(
     program: Program, backup: dict[str, Any]
 ) -> None:

@@ -184,6 +184,7 @@ def restore(labs, copies, tops, entries, moment, name):
     return plans
 
 
+@pytest.mark.soak
 def test_transfers_are_whole_at_any_moment(labs, cluster, tmp_path):
     lab, fresh = labs
     copies, tops, entries = {}, {}, {}

@@ -311,6 +311,7 @@ def test_a_deleted_instance_is_in_the_recycle_bin(own: Installation) -> None:
     own.delete(again["id"])
 
 
+@pytest.mark.soak
 def test_incremental_backups(own: Installation) -> None:
     policy = {"start_time": "08:15-09:15", "keep_days": "7"}
     made = own.make(requests.single(name="incremental", backup_strategy=policy))

@@ -155,6 +155,7 @@ def test_single_nodes_are_restarted(own: Installation, replica_set: dict[str, An
     assert refused(own, replica_set, "restart", **kind) == (400, "DBS.280327")
 
 
+@pytest.mark.soak
 def test_a_frozen_node_is_restarted_by_force(
     own: Installation, replica_set: dict[str, Any]
 ) -> None:
@@ -181,6 +182,7 @@ def test_a_single_is_restarted(own: Installation, single: dict[str, Any]) -> Non
     assert refused(own, single, "switchover") == (400, "DBS.280343")
 
 
+@pytest.mark.soak
 def test_parts_of_a_cluster_are_restarted(own: Installation, cluster: dict[str, Any]) -> None:
     router = nodes(cluster, "mongos")[0]
     shard = next(group for group in cluster["groups"] if group["type"] == "shard")

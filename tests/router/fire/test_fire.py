@@ -191,6 +191,7 @@ def burn(directory: Path, seed: int, *, config_members: int, seconds: float) -> 
         cluster.stop()
 
 
+@pytest.mark.soak
 def test_no_promise_is_broken_under_fire(tmp_path):
     burn(tmp_path, 1, config_members=1, seconds=0)
 
