@@ -18,7 +18,6 @@ from shardhouse.cli import credentials, output
 from shardhouse.cli.installation import GRACE, Installation
 from shardhouse.cli.options import DataDir, Json
 from shardhouse.cli.output import CliError
-from shardhouse.settings import VARIABLES_NAME
 
 SYSTEM_DATA = Path("/var/lib/shardhouse")
 SYSTEM_UNITS = Path("/etc/systemd/system")
@@ -74,6 +73,13 @@ class Unit:
         return ["systemctl"] if self.system else ["systemctl", "--user"]
 
     @property
+    def variables(self) -> Path:
+        """File of variables that the service gets, if it is there."""
+        from shardhouse.settings import VARIABLES_NAME
+
+        return self.data_dir / VARIABLES_NAME
+
+    @property
     def _place(self) -> str:
         """How its command ends."""
         return f" --data-dir {_argument(str(self.data_dir))}"
@@ -103,7 +109,7 @@ class Unit:
             "[Service]",
             "Type=exec",
             f"ExecStart={' '.join(map(_argument, words))}{self._place}",
-            f"EnvironmentFile=-{_escaped(str(self.data_dir / VARIABLES_NAME))}",
+            f"EnvironmentFile=-{_escaped(str(self.variables))}",
             *([f"Environment={_quoted(f'XDG_CACHE_HOME={self.cache}')}"] if self.cache else []),
             "Restart=on-failure",
             "RestartSec=2",
@@ -335,7 +341,7 @@ def _note_variables(unit: Unit) -> None:
     if names := sorted(ours - {credentials.DATA_DIR_VARIABLE}):
         output.note(
             f"The service does not get {', '.join(names)} of this shell: set them in "
-            f"{unit.data_dir / VARIABLES_NAME} (chmod 600, for it may hold secrets), or in "
+            f"{unit.variables} (chmod 600, for it may hold secrets), or in "
             "shardhouse.toml."
         )
 

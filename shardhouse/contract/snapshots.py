@@ -159,7 +159,7 @@ def parse(content: bytes) -> Snapshot:
     except (ValueError, LookupError, TypeError, RecursionError):
         raise SnapshotError(f"{HEAD} is not what a snapshot begins with.") from None
     if type(found) is not int or not 0 < found < 1000:
-        raise SnapshotError(f"{HEAD} says of no format that it is of it.")
+        raise SnapshotError(f"{HEAD} has no valid number of a format.")
     if found != FORMAT:
         raise SnapshotError(
             f"it is a snapshot of format {found}, and this version of Shardhouse reads format "

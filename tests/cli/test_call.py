@@ -15,8 +15,9 @@ from tests.cli.program import Program
 def test_every_row_is_a_command_with_its_help() -> None:
     runner = CliRunner()
     listed = runner.invoke(app, ["call", "--help"], env={"COLUMNS": "300"})
+    text = " ".join(listed.output.split())
     for call in CALLS:
-        assert call.summary in " ".join(listed.output.split())
+        assert call.summary.replace("`", "") in text  # which are for names, and not shown
     shown = runner.invoke(app, ["call", "upgrade-database-version", "--help"])
     assert "--upgrade-mode" in shown.output
 

@@ -113,16 +113,24 @@ SNAPSHOT = {
         "engine_build": "b",
         "ssl": False,
         "backup_strategy": {"start_time": "", "keep_days": 0, "period": ""},
-        "groups": [{"name": "s", "type": "single", "spec_code": "s", "size": 10, "nodes": 1}],
+        "groups": [
+            {
+                "name": "single",
+                "type": "single",
+                "spec_code": "dds.mongodb.s2.medium.4.single",
+                "size": 10,
+                "nodes": 1,
+            }
+        ],
     },
     "sets": [
         {
-            "name": "s",
+            "name": "single",
             "type": "single",
             "top": "0" * 16,
             "data": {"size": 0, "plain_size": 0},
             "namespaces": {"size": 0, "plain_size": 0},
-            "files": [],
+            "files": {"size": 0, "number": 0, "total": 0},
         }
     ],
 }
