@@ -11,7 +11,7 @@ from rich.markup import escape
 from shardhouse.cli import output, passwords, uris
 from shardhouse.cli.completion import instances, names
 from shardhouse.cli.jobs import finish, started
-from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
+from shardhouse.cli.options import DataDir, Json, PasswordStdin, WaitUsable, Yes
 from shardhouse.cli.output import CliError
 from shardhouse.client import orders
 from shardhouse.client.orders import Order
@@ -50,7 +50,7 @@ def create(
         typer.Option(help="The API's own request body; then the other options do not count."),
     ] = None,
     password_stdin: PasswordStdin = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow it until it is usable.")] = False,
+    wait: WaitUsable = False,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:

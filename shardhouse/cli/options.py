@@ -19,3 +19,15 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmat
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input.")
 ]
+SpecLike = Annotated[
+    str,
+    typer.Option(
+        "--spec",
+        help="Size of its nodes, as in `instance create`; without it as they were.",
+        show_default=False,
+    ),
+]
+NewPort = Annotated[
+    int | None, typer.Option("--port", help="Port of all its nodes; without it 8635.")
+]
+WaitUsable = Annotated[bool, typer.Option("--wait", help="Follow it until it is usable.")]

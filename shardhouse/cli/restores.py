@@ -11,7 +11,7 @@ from shardhouse.cli.backups import find_backup
 from shardhouse.cli.completion import backups, names
 from shardhouse.cli.instances import Named, begun, find
 from shardhouse.cli.jobs import started
-from shardhouse.cli.options import DataDir, Json, PasswordStdin, Yes
+from shardhouse.cli.options import DataDir, Json, NewPort, PasswordStdin, SpecLike, WaitUsable, Yes
 from shardhouse.cli.output import CliError
 from shardhouse.client import orders
 
@@ -79,18 +79,10 @@ def clone(
     name: Annotated[str, typer.Argument(metavar="NEWNAME", help="Name of the new instance.")],
     backup: BackupOption = "",
     at: At = "",
-    spec: Annotated[
-        str,
-        typer.Option(
-            help="Size of its nodes, as in `instance create`; without it as the other's.",
-            show_default=False,
-        ),
-    ] = "",
-    port: Annotated[
-        int | None, typer.Option(help="Port of all its nodes; without it 8635.")
-    ] = None,
+    spec: SpecLike = "",
+    port: NewPort = None,
     password_stdin: PasswordStdin = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow it until it is usable.")] = False,
+    wait: WaitUsable = False,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:

@@ -14,7 +14,7 @@ from shardhouse.cli import output, passwords
 from shardhouse.cli.downloads import progress_bar
 from shardhouse.cli.instances import Named, begun, find
 from shardhouse.cli.jobs import finish
-from shardhouse.cli.options import DataDir, Json, PasswordStdin
+from shardhouse.cli.options import DataDir, Json, NewPort, PasswordStdin, SpecLike, WaitUsable
 from shardhouse.cli.output import CliError
 
 if TYPE_CHECKING:
@@ -74,18 +74,10 @@ def load(
             show_default=False,
         ),
     ] = None,
-    spec: Annotated[
-        str,
-        typer.Option(
-            help="Size of its nodes, as in `instance create`; without it as they were.",
-            show_default=False,
-        ),
-    ] = "",
-    port: Annotated[
-        int | None, typer.Option(help="Port of all its nodes; without it 8635.")
-    ] = None,
+    spec: SpecLike = "",
+    port: NewPort = None,
     password_stdin: PasswordStdin = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow it until it is usable.")] = False,
+    wait: WaitUsable = False,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
