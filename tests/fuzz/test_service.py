@@ -47,6 +47,7 @@ def test_every_route_is_known() -> None:
     assert ("iam", "POST", "/v3/auth/tokens") in ROUTES
 
 
+@pytest.mark.soak
 def test_random_requests_do_no_harm(fuzzed: Installation) -> None:
     attack(fuzzed, 1000, 20)
 

@@ -197,6 +197,7 @@ def test_whoever_leads_has_caught_up(formed):
     replica_set.catch_up(formed.plan, primary, formed.clients, Deadline(10))
 
 
+@pytest.mark.soak
 def test_a_member_that_is_not_back_has_not_caught_up(lab, clients):
     plan = lab.start("replica", 3)
     replica_set.form(plan, clients, Deadline(60))

@@ -34,7 +34,9 @@ def fail(client, *commands, mode=None, name="failCommand", **data):
     client.admin.command("configureFailPoint", name, mode=mode or {"times": 1}, data=data)
 
 
-@pytest.mark.parametrize("code", [251, 112, 10107, 24, 246, 267])
+@pytest.mark.parametrize(
+    "code", [251, 112, pytest.param(10107, marks=pytest.mark.soak), 24, 246, 267]
+)
 def test_errors_in_a_transaction_are_transient(client, db, code):
     mine = client[db.name].c
     mine.insert_one({})
@@ -55,6 +57,7 @@ def test_errors_in_a_transaction_are_transient(client, db, code):
         assert commit.value.has_error_label(label)
 
 
+@pytest.mark.soak
 def test_a_concern_error_bears_the_label_of_a_real_one(router, client, db):
     error = {"code": 91, "errmsg": "stopped"}
     mine = client[db.name].get_collection("c", write_concern=WriteConcern("majority"))

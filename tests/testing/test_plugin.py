@@ -73,6 +73,7 @@ def test_a_named_installation_keeps_its_instances(
             installation.delete(instance["id"])
 
 
+@pytest.mark.soak
 def test_workers_of_xdist_have_instances_of_their_own(
     pytester: pytest.Pytester, installation: Installation
 ) -> None:

@@ -135,6 +135,7 @@ def restore_times(own: Installation, instance: dict[str, Any], **query: str) -> 
     return found
 
 
+@pytest.mark.soak
 def test_a_cluster_is_archived_over_crashes_of_the_service_and_of_primaries(
     own: Installation, cluster: dict[str, Any]
 ) -> None:

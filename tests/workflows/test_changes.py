@@ -332,6 +332,7 @@ def test_parts_of_a_cluster_are_resized(own: Installation, cluster: dict[str, An
 # Port
 
 
+@pytest.mark.soak
 def test_a_replica_set_gets_another_port(own: Installation, replica_set: dict[str, Any]) -> None:
     for port, code in ((8635, "DBS.200462"), (80, "DBS.200060"), ("x", "DBS.200059")):
         assert refused(own, replica_set, "modify-port", port=port) == (400, code)

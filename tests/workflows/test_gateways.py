@@ -147,6 +147,7 @@ def test_ports_of_one_address_lead_to_members(
     assert vpc(own, "DELETE", f"/{public_ip['public_ip_id']}").status_code == 204
 
 
+@pytest.mark.soak
 def test_a_gateway_leads_to_a_router_until_its_instance_goes(own: Installation) -> None:
     cluster = own.make(requests.cluster(name="led-to-cluster"))
     first, second = nodes(cluster, "mongos")

@@ -145,6 +145,7 @@ def test_a_crashed_node_is_told_and_restarted(
     assert again.pid != process.pid
 
 
+@pytest.mark.soak
 def test_a_frozen_node_hides_no_other_s_death(
     installation: Installation, replica: dict[str, Any]
 ) -> None:

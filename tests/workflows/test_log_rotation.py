@@ -59,6 +59,7 @@ def work(client: MongoClient[Any], mebibytes: int) -> None:
         client["shop"]["orders"].find_one({"name": text})
 
 
+@pytest.mark.soak
 def test_logs_stay_small(small: Installation, cluster: Made) -> None:
     (first, *_) = nodes(cluster, "mongos")
     router, host = first["id"], first["host"]

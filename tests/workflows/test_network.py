@@ -137,6 +137,7 @@ def works(host: str, **options: Any) -> bool:
 # Public addresses
 
 
+@pytest.mark.soak
 def test_a_public_address_leads_to_the_primary(
     own: Installation, replica_set: dict[str, Any]
 ) -> None:
@@ -284,6 +285,7 @@ def moved(own: Installation, instance: Mapping[str, Any], node_id: str) -> str:
     return host
 
 
+@pytest.mark.soak
 def test_a_member_moves_to_another_address(own: Installation, replica_set: dict[str, Any]) -> None:
     (primary,) = nodes(current(own, replica_set), role="Primary")
     taken = primary["private_ip"]

@@ -89,6 +89,7 @@ def test_the_administrator_of_an_earlier_version_is_restricted_at_the_next_start
     own.delete(made["id"])
 
 
+@pytest.mark.soak
 def test_a_single_without_its_configuration_serves_again_with_its_data(own: Installation) -> None:
     made = own.make(requests.single())
     host = addresses(made)[0]

@@ -91,6 +91,7 @@ def pieces(own: Installation, instance: dict[str, Any]) -> list[Path]:
     return sorted((own.data_dir / "backups" / instance["id"] / "oplog").glob("*/*-*"))
 
 
+@pytest.mark.soak
 def test_what_was_captured_is_verified(
     own: Installation, captured: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:

@@ -101,6 +101,7 @@ def test_a_full_volume_holds_users_off_until_it_is_larger(own: Installation) -> 
     own.delete(made["id"])
 
 
+@pytest.mark.soak
 def test_a_full_shard_holds_users_of_the_cluster_off(own: Installation) -> None:
     made = own.make(requests.cluster(name="full-cluster"))
     shards = {g["name"]: g["id"] for g in made["groups"] if g["type"] == "shard"}

@@ -170,6 +170,7 @@ def test_rates_are_what_happened(installation: Installation, shared_replica: Mad
     assert INSERTED * 0.5 < until("the inserts", total, PATIENCE) < INSERTED * 1.5
 
 
+@pytest.mark.soak
 def test_a_clusters_chunks_and_connections(
     installation: Installation, shared_cluster: Made
 ) -> None:

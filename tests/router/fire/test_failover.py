@@ -65,6 +65,7 @@ def test_retryable_operations_outlive_a_killed_primary(burning, client):
     assert found.find_one({"_id": 1})["n"] == told[0]
 
 
+@pytest.mark.soak
 def test_a_frozen_primary_holds_up_nobody_and_acknowledges_nothing(burning, client):
     """Writes and reads go to its successor, also once it is back and believes it still leads."""
     db = client.f
