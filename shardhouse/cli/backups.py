@@ -488,7 +488,7 @@ def _show(backup: Backup, as_json: bool) -> None:
 
 def _size(backup: Backup) -> str:
     """Bytes as stored; the API rounds up to KB."""
-    return f"{backup['size'] * 1024 / 1e6:.1f} MB"
+    return output.megabytes(backup["size"] * 1024)
 
 
 def _policy(

@@ -54,6 +54,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def megabytes(size: int) -> str:
+    """Bytes, for a person."""
+    return f"{size / 1e6:.1f} MB"
+
+
 def status(word: str) -> str:
     """A status in its colour, as Rich markup."""
     style = STATUS_STYLES.get(word)

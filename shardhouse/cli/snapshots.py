@@ -61,7 +61,7 @@ def save(
     if json:
         output.print_json(_facts(path, snapshots.read(path)))
     else:
-        output.facts([("file", escape(str(path))), ("size", _size(path.stat().st_size))])
+        output.facts([("file", escape(str(path))), ("size", output.megabytes(path.stat().st_size))])
 
 
 @app.command()
@@ -121,11 +121,11 @@ def show(file: FileArgument, json: Json = False) -> None:
     if json:
         output.print_json(facts)
         return
-    instance = snapshot.instance
+    instance, size = snapshot.instance, output.megabytes
     output.facts(
         [
             ("file", escape(str(path))),
-            ("size", f"{_size(facts['size'])}, {_size(snapshot.data_size)} unpacked"),
+            ("size", f"{size(facts['size'])}, {size(snapshot.data_size)} unpacked"),
             ("taken", f"{snapshot.end:%Y-%m-%d %H:%M:%S} UTC"),
             ("name", escape(instance.name)),
             ("mode", instance.mode),
@@ -163,10 +163,6 @@ def _facts(path: Path, snapshot: "Snapshot") -> dict[str, Any]:
         "data_size": snapshot.data_size,
         **snapshot.model_dump(mode="json", include={"format", "begin", "end", "instance"}),
     }
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
 
 
 @contextmanager
